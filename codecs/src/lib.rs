@@ -1,0 +1,5 @@
+//! Audio codecs, files and tones: bytes in, samples out.
+
+mod name;
+
+pub use name::{AudioCodec, CodecParameters};

@@ -1,0 +1,1 @@
+//! The XML dialplan: provenance of text, expansion, hunting, dial strings.

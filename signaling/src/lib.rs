@@ -1,0 +1,1 @@
+//! SIP and SDP without sockets: messages, transactions, dialogs, the endpoint.

@@ -1,0 +1,1 @@
+//! What a back-to-back user agent decides: channels, applications, originate, bridge, media plans.
