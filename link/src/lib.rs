@@ -15,4 +15,4 @@ pub use plan::{
     AudioFormat, Direction, Learning, PAYLOAD_RULES_MAX, PayloadMap, PayloadRule, RtcpPlan, StreamMode,
     StreamPlan, Transform,
 };
-pub use report::{Refusal, Report, StreamStatistics};
+pub use report::{Refusal, Report, StreamStatistics, WorkerCounters};

@@ -87,6 +87,8 @@ pub enum Report {
         busy_per_mille: u16,
         /// Streams it has.
         streams: u32,
+        /// What went wrong since the worker began that belongs to no single stream.
+        counters: WorkerCounters,
     },
     /// The worker has ended.
     Stopped,
@@ -110,6 +112,25 @@ pub enum Refusal {
     /// The RTCP port next to the RTP port could not be bound.
     #[error("the RTCP port could not be bound")]
     RtcpPortTaken,
+}
+
+/// Faults of a worker's back end since it began. They belong to no stream, or the stream cannot be named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerCounters {
+    /// Datagrams dropped because they did not fit a receive buffer: never cut, never passed on.
+    pub dropped_oversized: u64,
+    /// Datagrams dropped because they came after their socket's stream had gone, or without a usable source.
+    pub dropped_unowned: u64,
+    /// Receives that ended with an error of the socket (mostly ICMP) and were armed again.
+    pub receive_errors: u64,
+    /// Receives that ended because all buffers were in use, and were armed again: the sign of an overload.
+    pub buffers_exhausted: u64,
+    /// Packets that the system did not take.
+    pub send_errors: u64,
+    /// Sockets that could not be opened or bound.
+    pub bind_errors: u64,
+    /// Reports of figures left out because the control plane did not fetch its reports.
+    pub reports_dropped: u64,
 }
 
 /// Figures of one stream, both ways. Counters never wrap in a call's life.
