@@ -1,1 +1,3 @@
 //! SIP and SDP without sockets: messages, transactions, dialogs, the endpoint.
+
+pub mod transaction;
