@@ -26,9 +26,22 @@ impl StreamId {
     }
 }
 
-/// A bound socket that a worker has in stock. Named by the worker; never used twice by one worker.
+/// A bound socket that a worker has in stock. Named by the worker and never used twice; the upper 16 bits are the
+/// worker, so that a port that has travelled with its stream can be given back where it belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u64);
+
+impl PortId {
+    /// The `serial`th port of `worker`; only the lower 48 bits of `serial` count.
+    pub const fn new(worker: WorkerId, serial: u64) -> PortId {
+        PortId(((worker.0 as u64) << 48) | (serial & 0xffff_ffff_ffff))
+    }
+
+    /// The worker whose range the port number comes from, and to which it is returned.
+    pub const fn worker(self) -> WorkerId {
+        WorkerId((self.0 >> 48) as u16)
+    }
+}
 
 /// A local media address: its index in the list that the workers were started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,5 +60,11 @@ mod tests {
         let id = StreamId::new(7, u64::MAX);
         assert_eq!(id.shard(), 7);
         assert_eq!(StreamId::new(0, 42).as_u64(), 42);
+    }
+
+    #[test]
+    fn a_port_knows_the_worker_it_belongs_to() {
+        assert_eq!(PortId::new(WorkerId(3), u64::MAX).worker(), WorkerId(3));
+        assert_eq!(PortId::new(WorkerId(0), 42), PortId(42));
     }
 }

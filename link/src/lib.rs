@@ -7,6 +7,7 @@ pub mod command;
 pub mod ids;
 pub mod plan;
 pub mod report;
+pub mod spsc;
 pub mod state;
 
 pub use command::{Command, Prompt};
@@ -16,3 +17,4 @@ pub use plan::{
     StreamPlan, Transform,
 };
 pub use report::{Refusal, Report, StreamStatistics, WorkerCounters};
+pub use state::{Socket, StreamState};

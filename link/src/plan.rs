@@ -116,11 +116,21 @@ pub enum Transform {
     AlawToUlaw,
 }
 
-/// Up to [`PAYLOAD_RULES_MAX`] rules, in place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// RTP clock of nearly every telephone codec, and of a map that says nothing else.
+pub const CLOCK_RATE_HZ_DEFAULT: u32 = 8_000;
+
+/// Up to [`PAYLOAD_RULES_MAX`] rules, in place, and the RTP clock that their payload types share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayloadMap {
     rules: [PayloadRule; PAYLOAD_RULES_MAX],
     len: u8,
+    clock_rate_hz: u32,
+}
+
+impl Default for PayloadMap {
+    fn default() -> PayloadMap {
+        PayloadMap::EMPTY
+    }
 }
 
 impl PayloadMap {
@@ -128,6 +138,7 @@ impl PayloadMap {
     pub const EMPTY: PayloadMap = PayloadMap {
         rules: [PayloadRule { from: 0, to: 0, transform: Transform::Keep }; PAYLOAD_RULES_MAX],
         len: 0,
+        clock_rate_hz: CLOCK_RATE_HZ_DEFAULT,
     };
 
     /// Adds a rule; false when the map is full or has one for `rule.from` already (the first stays).
@@ -139,6 +150,18 @@ impl PayloadMap {
         *free = rule;
         self.len += 1;
         true
+    }
+
+    /// Says the RTP clock of the received audio, with which jitter and pauses are measured; 0 leaves it as it is.
+    pub fn set_clock_rate_hz(&mut self, clock_rate_hz: u32) {
+        if clock_rate_hz > 0 {
+            self.clock_rate_hz = clock_rate_hz;
+        }
+    }
+
+    /// RTP clock of the received audio.
+    pub fn clock_rate_hz(&self) -> u32 {
+        self.clock_rate_hz
     }
 
     /// The rule for a received payload type.

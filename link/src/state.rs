@@ -5,13 +5,16 @@ use std::os::fd::OwnedFd;
 
 use crate::{AddressId, PlaybackId, PortId, Prompt, StreamPlan, StreamStatistics};
 
+/// A socket on its way from one owner to the next.
+pub type Socket = OwnedFd;
+
 /// A stream between two workers.
 #[derive(Debug)]
 pub struct StreamState {
     /// The RTP socket; `None` in a simulated world, where sockets are numbers.
-    pub socket: Option<OwnedFd>,
+    pub socket: Option<Socket>,
     /// The RTCP socket, where there is one.
-    pub rtcp_socket: Option<OwnedFd>,
+    pub rtcp_socket: Option<Socket>,
     /// Where it is bound.
     pub local: SocketAddr,
     /// Which of the configured addresses that is.
