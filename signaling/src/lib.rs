@@ -1,3 +1,27 @@
 //! SIP and SDP without sockets: messages, transactions, dialogs, the endpoint.
+//!
+//! The lower half reads and writes text and knows no state: [`message`], [`header_name`], [`uri`], [`name_addr`],
+//! [`via`], [`builder`].
 
+#![forbid(unsafe_code)]
+
+pub mod builder;
+pub mod header_name;
+pub mod message;
+pub mod method;
+pub mod name_addr;
+pub mod params;
+pub mod status;
+pub mod text;
 pub mod transaction;
+pub mod uri;
+pub mod via;
+
+pub use builder::Builder;
+pub use header_name::HeaderName;
+pub use message::{Message, ParseError};
+pub use method::Method;
+pub use name_addr::NameAddr;
+pub use params::Params;
+pub use uri::{Scheme, Uri};
+pub use via::Via;
