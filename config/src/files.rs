@@ -1,5 +1,6 @@
 //! The outside world as the preprocessor sees it.
 
+use crate::path::normal;
 use crate::pattern::matches;
 use std::collections::BTreeMap;
 
@@ -67,17 +68,18 @@ impl MemoryFiles {
 
     /// Adds or replaces a file.
     pub fn insert(&mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) {
-        self.files.insert(path.into(), content.into());
+        self.files.insert(normal(&path.into()), content.into());
     }
 }
 
 impl Files for MemoryFiles {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.files.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+        self.files.get(&normal(path)).cloned().ok_or_else(|| "no such file".to_owned())
     }
 
     fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        Ok(self.files.keys().filter(|path| matches(pattern, path)).cloned().collect())
+        let pattern = normal(pattern);
+        Ok(self.files.keys().filter(|path| matches(&pattern, path)).cloned().collect())
     }
 
     fn environment(&self, name: &str) -> Option<String> {

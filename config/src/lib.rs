@@ -17,6 +17,7 @@ mod globals;
 pub mod limits;
 mod load;
 mod nearest;
+mod path;
 mod pattern;
 mod place;
 mod preprocess;

@@ -11,6 +11,12 @@ pub const FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of all lines of all files after `$${}` replacement, dropped lines included: the work of one load.
 pub const EXPANDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Lines that are not empty, with the `$${}` in them: the memory of the source map (20 bytes each).
+pub const LINES_MAX: usize = 1024 * 1024;
+
+/// `$${}` references in one line.
+pub const REFERENCES_PER_LINE_MAX: usize = 16 * 1024;
+
 /// Bytes of one global variable's value. Bounds the growth of `a=$${a}$${a}`.
 pub const GLOBAL_VALUE_BYTES_MAX: usize = 64 * 1024;
 

@@ -4,17 +4,15 @@
 //! whole, a line with a directive vanishes but for its effect, and a directive inside an XML comment works
 //! like any other. What an operator would not expect of that is told as a warning.
 
+mod commands;
 mod directive;
 mod expand;
 
 use crate::files::Files;
 use crate::globals::Globals;
-use crate::limits::{
-    EXPANDED_BYTES_MAX, FILE_BYTES_MAX, GLOBAL_VALUE_BYTES_MAX, GLOBALS_MAX, INCLUDE_DEPTH_MAX,
-};
+use crate::limits::{EXPANDED_BYTES_MAX, FILE_BYTES_MAX, INCLUDE_DEPTH_MAX, LINES_MAX};
 use crate::load::LoadOptions;
-use crate::nearest::nearest;
-use crate::pattern::has_wildcard;
+use crate::path::same_path;
 use crate::place::Place;
 use crate::problem::Problems;
 use crate::source::{Line, Source};
@@ -23,6 +21,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// A limit was passed: the load is over, and the reason is among the problems.
+#[derive(Debug)]
 struct Refused;
 
 /// The state of one load's preprocessing.
@@ -39,6 +38,8 @@ pub(crate) struct Preprocessor<'a> {
     bytes_expanded: usize,
     /// Whether the text so far ends within an XML comment.
     in_comment: bool,
+    /// Whether the file's text so far ends within a comment of the form `<!--#`, which is not copied.
+    in_old_comment: bool,
 }
 
 /// Reads the root file and all it includes. No source is returned when a limit was passed.
@@ -60,6 +61,7 @@ pub(crate) fn preprocess(
         bytes_read: 0,
         bytes_expanded: 0,
         in_comment: false,
+        in_old_comment: false,
     };
     let result = preprocessor.file(root, None);
     (result.is_ok().then_some(preprocessor.source), preprocessor.globals)
@@ -134,6 +136,10 @@ impl Preprocessor<'_> {
         self.options.expanded_bytes_max.min(EXPANDED_BYTES_MAX)
     }
 
+    fn bytes_left(&self) -> usize {
+        self.bytes_expanded_max().saturating_sub(self.bytes_expanded)
+    }
+
     fn refuse<T>(&mut self, place: Place, what: String) -> Result<T, Refused> {
         self.problems.error(place, what);
         Err(Refused)
@@ -143,7 +149,7 @@ impl Preprocessor<'_> {
         let file = self.source.file(path);
         let (text, first_latin_1) = decode(bytes);
         let mut offset = 0;
-        let mut in_old_comment = false;
+        let outer = std::mem::replace(&mut self.in_old_comment, false);
         for (index, whole) in text.split_inclusive('\n').enumerate() {
             let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
             let stripped = whole.strip_suffix('\n').unwrap_or(whole);
@@ -164,16 +170,21 @@ impl Preprocessor<'_> {
             }
             offset += whole.len();
             let line = self.expanded(plain)?;
-            self.line(&line, &mut in_old_comment)?;
+            self.line(&line)?;
+            if self.source.segments_len() > LINES_MAX {
+                let what = format!("more than {LINES_MAX} lines and references");
+                return self.refuse(line.place(0), what);
+            }
         }
+        self.in_old_comment = outer;
         Ok(())
     }
 
     /// Replaces `$${}` and charges the line to the load's limit, whether or not it will be kept.
     fn expanded<'l>(&mut self, line: Line<'l>) -> Result<Line<'l>, Refused> {
-        let bytes_left = self.bytes_expanded_max().saturating_sub(self.bytes_expanded);
+        let bytes_max = self.bytes_left().saturating_sub(1);
         let Cow::Borrowed(original) = line.text else { return Ok(line) };
-        let Ok(expanded) = expand::expand(original, &self.globals, bytes_left.saturating_sub(1)) else {
+        let Ok(expanded) = expand::expand(original, &self.globals, bytes_max) else {
             let what = "the configuration is too long after replacing `$${}`".to_owned();
             return self.refuse(line.place(0), what);
         };
@@ -192,7 +203,7 @@ impl Preprocessor<'_> {
         Ok(line)
     }
 
-    fn line(&mut self, line: &Line<'_>, in_old_comment: &mut bool) -> Result<(), Refused> {
+    fn line(&mut self, line: &Line<'_>) -> Result<(), Refused> {
         if let Some(word) =
             ["<include>", "</include>", "<?"].into_iter().find(|word| line.text.contains(word))
         {
@@ -200,36 +211,42 @@ impl Preprocessor<'_> {
             return Ok(());
         }
         match directive::tagged(&line.text) {
-            Tagged::Absent => {}
-            Tagged::Disabled => return Ok(()),
+            Tagged::Absent => self.ordinary_line(line),
+            Tagged::Disabled => Ok(()),
             Tagged::Incomplete(at) => {
-                if !self.is_in_comment(&line.text[..at]) && !*in_old_comment {
+                if !self.is_in_comment(&line.text[..at]) {
                     let what = "a directive that does nothing; all of its line is dropped";
                     self.problems.warning_expecting(line.place(at), what, "cmd=\"…\" and then data=\"…\"");
                 }
-                return Ok(());
+                Ok(())
             }
-            Tagged::Given(given) => return self.directive(line, &given, *in_old_comment),
+            Tagged::Given(given) => self.directive(line, &given),
         }
-        if *in_old_comment {
-            let Some(end) = line.text.find("-->") else { return Ok(()) };
-            *in_old_comment = false;
-            self.copy(line, end + 3..line.text.len());
-            self.source.end_line();
+    }
+
+    /// A line that is copied, but for a comment of the old directive form.
+    fn ordinary_line(&mut self, line: &Line<'_>) -> Result<(), Refused> {
+        let end = line.text.len();
+        if self.in_old_comment {
+            if let Some(at) = line.text.find("-->") {
+                self.in_old_comment = false;
+                self.copy(line, at + 3..end);
+                self.source.end_line();
+            }
             return Ok(());
         }
         let Some(found) = directive::commented(&line.text) else {
-            self.copy(line, 0..line.text.len());
+            self.copy(line, 0..end);
             self.source.end_line();
             return Ok(());
         };
-        *in_old_comment = !found.closed;
         self.copy(line, 0..found.comment.start);
-        self.copy(line, found.comment.end..line.text.len());
+        self.copy(line, found.comment.end..end);
         self.source.end_line();
-        let (command, data) = (&line.text[found.command.clone()], &line.text[found.argument.clone()]);
-        if matches!(command, "set" | "exec-set" | "stun-set" | "include" | "exec") {
-            self.run(line, found.comment.start, command, data)?;
+        self.in_old_comment = !found.closed;
+        let command = line.text[found.command].to_ascii_lowercase();
+        if matches!(command.as_str(), "set" | "exec-set" | "stun-set" | "include" | "exec") {
+            self.run(line, found.comment.start, &command, &line.text[found.argument])?;
         }
         Ok(())
     }
@@ -241,7 +258,7 @@ impl Preprocessor<'_> {
 
     /// Whether the text so far and this after it end within an XML comment.
     fn is_in_comment(&self, text: &str) -> bool {
-        let mut inside = self.in_comment;
+        let mut inside = self.in_comment || self.in_old_comment;
         let mut rest = text;
         while let Some(at) = rest.find(if inside { "-->" } else { "<!--" }) {
             rest = &rest[at + if inside { 3 } else { 4 }..];
@@ -250,11 +267,11 @@ impl Preprocessor<'_> {
         inside
     }
 
-    fn directive(&mut self, line: &Line<'_>, given: &Given, in_old_comment: bool) -> Result<(), Refused> {
+    fn directive(&mut self, line: &Line<'_>, given: &Given) -> Result<(), Refused> {
         let text = line.text.as_ref();
         let place = line.place(given.tag.start);
         let (before, after) = (&text[..given.tag.start], &text[given.tag.end..]);
-        if in_old_comment || self.is_in_comment(before) {
+        if self.is_in_comment(before) {
             self.problems.warning(place, "this directive stands in a comment and is executed all the same");
         } else if !is_blank_or_comment(before) || !is_blank_or_comment(after) {
             self.problems.warning(place, "what stands beside a directive on its line is dropped");
@@ -275,164 +292,6 @@ impl Preprocessor<'_> {
             self.problems.warning(line.place(at), what);
         }
     }
-
-    fn run(&mut self, line: &Line<'_>, at: usize, command: &str, data: &str) -> Result<(), Refused> {
-        let place = line.place(at);
-        match command.to_ascii_lowercase().as_str() {
-            "set" => self.set(place, data, |_, _, value| Some(value.to_owned())),
-            "env-set" => self.set(place, data, Self::environment),
-            "stun-set" => self.set(place, data, Self::external_address),
-            "exec-set" => self.set(place, data, Self::output_value),
-            "include" => self.include(&line.file.name, place, data),
-            "exec" => self.exec(line, place, data),
-            other => {
-                let commands = ["set", "include", "env-set", "exec", "exec-set", "stun-set"];
-                let what = format!("unknown directive `{other}`");
-                match nearest(other, commands) {
-                    Some(near) => self.problems.warning_expecting(place, what, format!("`{near}`")),
-                    None => self.problems.warning(place, what),
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// All `…set` commands: `name=text`, where the text becomes a value in the command's own way.
-    fn set(
-        &mut self,
-        place: Place,
-        data: &str,
-        value: impl FnOnce(&mut Self, &Place, &str) -> Option<String>,
-    ) -> Result<(), Refused> {
-        let Some((name, text)) = data.split_once('=') else {
-            self.problems.warning_expecting(place, format!("`{data}` sets nothing"), "`name=value`");
-            return Ok(());
-        };
-        let name = name.trim_end_matches(' ');
-        let Some(value) = value(self, &place, text.trim_start_matches(' ')) else { return Ok(()) };
-        if value.len() > GLOBAL_VALUE_BYTES_MAX {
-            let what = format!("the value of `{name}` is longer than {GLOBAL_VALUE_BYTES_MAX} bytes");
-            return self.refuse(place, what);
-        }
-        if self.globals.len() >= GLOBALS_MAX && self.globals.get(name).is_none() {
-            return self.refuse(place, format!("more than {GLOBALS_MAX} global variables"));
-        }
-        self.globals.set(name, &value);
-        Ok(())
-    }
-
-    fn environment(&mut self, place: &Place, text: &str) -> Option<String> {
-        let Some(name) = text.strip_prefix('$') else {
-            self.problems.warning_expecting(
-                place.clone(),
-                "`env-set` without `$` sets nothing",
-                "`NAME=$NAME`",
-            );
-            return None;
-        };
-        let value = self.files.environment(name);
-        if value.is_none() {
-            self.problems.warning(place.clone(), format!("the environment has no `{name}`"));
-        }
-        value
-    }
-
-    /// The address that a STUN server would tell. None is asked while loading: a reload must not wait for the
-    /// network, so the address is the one that the caller knows the default route to leave by.
-    fn external_address(&mut self, place: &Place, _server: &str) -> Option<String> {
-        let known = self.options.default_route_address.clone();
-        let address = known.or_else(|| self.globals.get("local_ip_v4").map(str::to_owned));
-        let what = match &address {
-            Some(address) => {
-                format!("no STUN server is asked; the address of the default route, {address}, is used")
-            }
-            None => "no STUN server is asked, and no address is known: nothing is set".to_owned(),
-        };
-        self.problems.warning(place.clone(), what);
-        address
-    }
-
-    fn output_value(&mut self, place: &Place, command: &str) -> Option<String> {
-        let output = self.output(place, command)?;
-        Some(output.trim_end().to_owned())
-    }
-
-    /// Runs a command, if that is allowed at all.
-    fn output(&mut self, place: &Place, command: &str) -> Option<String> {
-        if !self.options.allow_exec {
-            let what = format!("`{command}` is not run: commands in configuration files are not allowed");
-            self.problems.warning(place.clone(), what);
-            return None;
-        }
-        match self.files.execute(command) {
-            Ok(bytes) => Some(decode(bytes).0),
-            Err(reason) => {
-                self.problems.error(place.clone(), format!("`{command}` failed: {reason}"));
-                None
-            }
-        }
-    }
-
-    fn exec(&mut self, line: &Line<'_>, place: Place, command: &str) -> Result<(), Refused> {
-        let Some(output) = self.output(&place, command) else { return Ok(()) };
-        let bytes_left = self.bytes_expanded_max().saturating_sub(self.bytes_expanded);
-        if output.len() + 1 > bytes_left {
-            return self.refuse(place, format!("`{command}` wrote more than a configuration may hold"));
-        }
-        self.bytes_expanded += output.len() + 1;
-        self.in_comment = self.is_in_comment(&output);
-        self.source.push_inserted(line, place, &output);
-        self.source.end_line();
-        Ok(())
-    }
-
-    fn include(&mut self, including: &str, place: Place, pattern: &str) -> Result<(), Refused> {
-        let pattern = beside(including, pattern);
-        let mut paths = match self.files.glob(&pattern) {
-            Ok(paths) => paths,
-            Err(reason) => {
-                self.problems.error(place, format!("`{pattern}` cannot be looked up: {reason}"));
-                return Ok(());
-            }
-        };
-        // Exception: FreeSWITCH passes over a missing file in silence. A pattern may match nothing, but who
-        // names one file means it, and half a configuration is worse than the old one.
-        if paths.is_empty() && !has_wildcard(&pattern) {
-            self.problems.error(place, format!("`{pattern}` does not exist"));
-            return Ok(());
-        }
-        paths.sort();
-        for path in paths {
-            self.file(&path, Some(place.clone()))?;
-        }
-        Ok(())
-    }
-}
-
-/// A path as seen from the directory of a file.
-fn beside(file: &str, path: &str) -> String {
-    match file.rfind('/') {
-        _ if path.starts_with('/') => path.to_owned(),
-        Some(at) => format!("{}{path}", &file[..=at]),
-        None => path.to_owned(),
-    }
-}
-
-/// Whether two paths are one by their letters: `.` and `..` are resolved, links are not known here.
-fn same_path(left: &str, right: &str) -> bool {
-    fn parts(path: &str) -> Vec<&str> {
-        let mut parts: Vec<&str> = Vec::new();
-        for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
-            match part {
-                ".." if parts.last().is_some_and(|last| *last != "..") => {
-                    parts.pop();
-                }
-                part => parts.push(part),
-            }
-        }
-        parts
-    }
-    left.starts_with('/') == right.starts_with('/') && parts(left) == parts(right)
 }
 
 /// Whether nothing is lost with a text.

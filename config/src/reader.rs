@@ -103,7 +103,7 @@ impl Reader<'_> {
             self.problems.error_expecting(place, what, "a name, or `&lt;`");
             return Ok(());
         }
-        let attributes = attributes::read(self.source, body.start + name_len..body.end, name, self.problems);
+        let attributes = attributes::read(self.source, body.start + name_len..body.end, name, self.problems)?;
         self.nodes += 1 + attributes.len();
         if self.nodes > NODES_MAX {
             self.problems.error(place, format!("more than {NODES_MAX} elements and attributes"));
@@ -208,7 +208,8 @@ impl Reader<'_> {
         let rest = &self.source.text()[tag..];
         let name_len = rest.find(|letter: char| letter.is_ascii_whitespace()).unwrap_or(rest.len());
         let name = rest[..name_len].trim_start_matches('<');
-        attributes::read(self.source, tag + name_len..self.source.text().len(), name, self.problems);
+        // What it returns is of no use: the tag has no end.
+        let _ = attributes::read(self.source, tag + name_len..self.source.text().len(), name, self.problems);
     }
 
     fn finish(mut self) -> Option<Element> {
@@ -229,5 +230,5 @@ fn is_name(name: &str) -> bool {
         && !name.contains(['<', '"', '\'', '=', '&', '/'])
 }
 
-/// What an attribute's reading adds to the tree.
+/// What the reading of one tag's attributes gives.
 type Attributes = Vec<Attribute>;

@@ -144,6 +144,11 @@ impl Source {
         }
     }
 
+    /// How many entries the map has: its memory.
+    pub(crate) fn segments_len(&self) -> usize {
+        self.segments.len()
+    }
+
     /// The text to parse.
     pub(crate) fn text(&self) -> &str {
         &self.text

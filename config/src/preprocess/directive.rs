@@ -47,18 +47,18 @@ fn find_word(line: &str) -> Option<usize> {
         .find(|&at| bytes.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
 }
 
-/// The text between the double quotes after `name=`, searched from an offset on.
+/// The text between the double quotes after the first `name="`, searched from an offset on.
 fn quoted(line: &str, from: usize, name: &str) -> Option<Range<usize>> {
-    let name_at = from + line.get(from..)?.find(name)?;
-    let mut start = name_at + name.len();
-    start += blanks(&line[start..]);
-    line[start..].strip_prefix('=')?;
-    start += 1;
-    start += blanks(&line[start..]);
-    line[start..].strip_prefix('"')?;
-    start += 1;
-    let len = line[start..].find('"')?;
-    Some(start..start + len)
+    line.get(from..)?.match_indices(name).find_map(|(at, _)| {
+        let mut start = from + at + name.len();
+        for sign in ['=', '"'] {
+            start += blanks(&line[start..]);
+            line[start..].strip_prefix(sign)?;
+            start += 1;
+        }
+        let len = line[start..].find('"')?;
+        Some(start..start + len)
+    })
 }
 
 fn blanks(text: &str) -> usize {
@@ -124,7 +124,7 @@ mod tests {
             Some(("set", "a=b > c"))
         );
         assert_eq!(parts(r#"<x-pre-process cmd = "set" data= "a=b" >"#), Some(("set", "a=b")));
-        assert_eq!(parts(r#"<X-PRE-PROCESS cmd="set" comment="é" data="é=ü"/>"#), Some(("set", "é=ü")));
+        assert_eq!(parts(r#"<X-PRE-PROCESS cmd="set" of="data" data="é=ü"/>"#), Some(("set", "é=ü")));
     }
 
     #[test]

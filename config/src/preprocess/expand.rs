@@ -1,8 +1,12 @@
 //! `$${name}`: replaced while loading, line by line, by what the variable holds at that line.
 
 use crate::globals::Globals;
+use crate::limits::REFERENCES_PER_LINE_MAX;
 use crate::source::{Piece, column_count};
 use std::borrow::Cow;
+
+/// References without a value that are told of one line.
+const UNSET_TOLD_MAX: usize = 16;
 
 /// A line after replacement.
 pub(super) struct Expanded<'a> {
@@ -23,7 +27,7 @@ pub(super) struct Unset<'a> {
     pub(super) column: u32,
 }
 
-/// The line would grow beyond what is left of the load's limit.
+/// The line would grow beyond what is left of the load's limit, or has too many references.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
@@ -44,6 +48,9 @@ pub(super) fn expand<'a>(
             out.unterminated = Some(text.len() + at);
             break;
         };
+        if out.pieces.len() > 2 * REFERENCES_PER_LINE_MAX {
+            return Err(TooLong);
+        }
         text.push_str(&rest[..at]);
         column += column_count(&rest[..at]);
         let name = &rest[at + 3..at + 3 + name_len];
@@ -52,7 +59,10 @@ pub(super) fn expand<'a>(
         match globals.get(name) {
             Some(value) if text.len() + value.len() > bytes_max => return Err(TooLong),
             Some(value) => text.push_str(value),
-            None => out.unset.push(Unset { name, offset: text.len(), column }),
+            None if out.unset.len() < UNSET_TOLD_MAX => {
+                out.unset.push(Unset { name, offset: text.len(), column });
+            }
+            None => {}
         }
         column += column_count(&rest[at..after]);
         out.pieces.push(Piece { start: text.len(), column, replaced: false });

@@ -1,26 +1,27 @@
 //! The attributes of one tag.
 
-use super::Attributes;
 use super::references::{Kind, resolve};
+use super::{Attributes, Refused};
 use crate::limits::ATTRIBUTES_MAX;
 use crate::problem::Problems;
 use crate::source::Source;
 use crate::tree::Attribute;
 use std::ops::Range;
 
-/// Reads what stands between a tag's name and its end. After an error the rest of the tag is given up.
+/// Reads what stands between a tag's name and its end. After an error the rest of the tag is given up; when
+/// the tag may have swallowed another, nothing after it can be relied on.
 pub(super) fn read(
     source: &Source,
     range: Range<usize>,
     element: &str,
     problems: &mut Problems,
-) -> Attributes {
+) -> Result<Attributes, Refused> {
     let mut cursor = Cursor { source, at: range.start, end: range.end, suspect: None };
     let mut attributes = Attributes::new();
     loop {
         let blanks = cursor.skip_blanks();
         if cursor.rest().is_empty() {
-            return attributes;
+            return Ok(attributes);
         }
         if blanks == 0 && !attributes.is_empty() && !cursor.rest().starts_with(['"', '\'', '<', '=']) {
             let place = source.place(cursor.at);
@@ -30,13 +31,14 @@ pub(super) fn read(
             Ok(attribute) => attribute,
             Err(fault) => {
                 cursor.tell(&fault, element, problems);
-                return attributes;
+                let swallows = fault.swallows || cursor.suspect.is_some();
+                return if swallows { Err(Refused) } else { Ok(attributes) };
             }
         };
         if attributes.len() >= ATTRIBUTES_MAX {
             problems
                 .error(attribute.place, format!("`<{element}>` has more than {ATTRIBUTES_MAX} attributes"));
-            return attributes;
+            return Ok(attributes);
         }
         if attributes.iter().any(|other: &Attribute| other.name == attribute.name) {
             let what = format!("a second `{}` in `<{element}>`: the first counts", attribute.name);
@@ -52,6 +54,8 @@ struct Fault {
     at: usize,
     what: String,
     expected: &'static str,
+    /// Whether another tag was taken for a part of this one.
+    swallows: bool,
 }
 
 struct Cursor<'a> {
@@ -89,20 +93,20 @@ impl<'a> Cursor<'a> {
         self.skip_blanks();
         if !self.rest().starts_with('=') {
             let what = format!("attribute `{name}` has no value");
-            return Err(Fault { at: name_at, what, expected: "`=\"…\"`" });
+            return Err(Fault { at: name_at, what, expected: "`=\"…\"`", swallows: false });
         }
         self.at += 1;
         self.skip_blanks();
         let Some(quote) = self.rest().chars().next().filter(|first| matches!(first, '"' | '\'')) else {
             let what = format!("the value of attribute `{name}` is not quoted");
-            return Err(Fault { at: self.at, what, expected: "`\"`" });
+            return Err(Fault { at: self.at, what, expected: "`\"`", swallows: false });
         };
         let quote_at = self.at;
         self.at += 1;
         let start = self.at;
         let Some(len) = self.rest().find(quote) else {
             self.suspect.get_or_insert((name.to_owned(), quote_at));
-            return Err(Fault { at: quote_at, what: String::new(), expected: "a quote" });
+            return Err(Fault { at: quote_at, what: String::new(), expected: "a quote", swallows: true });
         };
         self.at += len + 1;
         let raw = &self.source.text()[start..start + len];
@@ -120,7 +124,7 @@ impl<'a> Cursor<'a> {
             Some('/') => ("a `/` that does not end the tag", "`/>`"),
             _ => ("text that is no attribute", "`name=\"value\"`"),
         };
-        Fault { at: self.at, what: what.to_owned(), expected }
+        Fault { at: self.at, what: what.to_owned(), expected, swallows: rest.starts_with('<') }
     }
 
     fn tell(&self, fault: &Fault, element: &str, problems: &mut Problems) {
