@@ -1,1 +1,27 @@
 //! The XML dialplan: provenance of text, expansion, hunting, dial strings.
+
+mod action;
+mod dial_string;
+mod expansion;
+mod functions;
+mod inline;
+mod pattern;
+mod scope;
+mod substitution;
+#[cfg(test)]
+mod testing;
+mod text;
+mod times;
+pub mod tokenizer;
+mod words;
+
+pub use action::{Action, ActionList};
+pub use dial_string::{Assignment, DialString, DialStringError, Group, Leg, Thread};
+pub use expansion::{ApiCall, Expansion, Step, expand};
+pub use functions::names as function_names;
+pub use inline::parse_inline;
+pub use pattern::{Captures, LimitHit, Pattern, PatternError};
+pub use scope::{HuntScope, Party, Scope};
+pub use substitution::substitute;
+pub use text::Text;
+pub use times::TimeRule;
