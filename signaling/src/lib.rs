@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+pub mod framing;
 pub mod header_name;
 pub mod message;
 pub mod method;
@@ -18,6 +19,7 @@ pub mod uri;
 pub mod via;
 
 pub use builder::Builder;
+pub use framing::{FramingError, StreamFramer};
 pub use header_name::HeaderName;
 pub use message::{Message, ParseError};
 pub use method::Method;

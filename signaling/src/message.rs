@@ -32,6 +32,7 @@ mod parse;
 mod salvage;
 
 pub use error::{Fault, ParseError};
+pub(crate) use parse::begins_like_sip;
 pub use salvage::Salvage;
 pub(crate) use salvage::with_tag;
 

@@ -53,7 +53,7 @@ pub(super) fn parse(received: Bytes) -> Result<Message, ParseError> {
 }
 
 /// Whether the first line could be a start line: SIP's version is its first or its last word.
-fn begins_like_sip(bytes: &[u8]) -> bool {
+pub(crate) fn begins_like_sip(bytes: &[u8]) -> bool {
     let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
     let is_version = |word: Option<&[u8]>| word.is_some_and(|word| word.get(..4).is_some_and(is_sip_slash));
     let line = line.trim_ascii_end();
