@@ -19,23 +19,26 @@ use std::ops::Range;
 /// Reads a text; errors and warnings are told with their places in the original files.
 pub(crate) fn read(source: &Source, problems: &mut Problems) -> Option<Element> {
     let mut reader = Reader { source, problems, open: Vec::new(), root: None, nodes: 0 };
-    let mut tokens = quick_xml::Reader::from_str(source.text());
+    // `quick-xml` takes a byte order mark off without counting it, so none may be left to it.
+    let text = source.text().trim_start_matches('\u{feff}');
+    let skipped = source.text().len() - text.len();
+    let mut tokens = quick_xml::Reader::from_str(text);
     let config = tokens.config_mut();
     config.check_end_names = false;
     config.allow_unmatched_ends = true;
     config.allow_dangling_amp = true;
-    let mut start = 0;
+    let offset =
+        |position: u64| usize::try_from(position).map_or(text.len(), |at| at.min(text.len())) + skipped;
+    let mut start = skipped;
     loop {
         let event = tokens.read_event();
-        let end = usize::try_from(tokens.buffer_position()).unwrap_or(usize::MAX);
-        let range = start..end.clamp(start, source.text().len());
+        let range = start..offset(tokens.buffer_position()).max(start);
         start = range.end;
         match event {
             Ok(Event::Eof) => break,
             Ok(event) => reader.event(&event, range).ok()?,
             Err(error) => {
-                let at = usize::try_from(tokens.error_position()).unwrap_or(range.start);
-                reader.syntax_error(&error, at);
+                reader.syntax_error(&error, offset(tokens.error_position()));
                 return None;
             }
         }
@@ -179,7 +182,6 @@ impl Reader<'_> {
 
     /// What `quick-xml` reports only when it has come to the end of the text.
     fn syntax_error(&mut self, error: &quick_xml::Error, at: usize) {
-        let at = at.min(self.source.text().len());
         let known = self.problems.errors().count();
         let what = match error {
             quick_xml::Error::Syntax(SyntaxError::UnclosedComment) => "this comment is not closed",

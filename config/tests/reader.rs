@@ -207,6 +207,15 @@ fn sections_and_configurations_are_found_by_name_the_first_counts() {
 }
 
 #[test]
+fn byte_order_marks_before_the_document_move_no_place() {
+    let text = "\u{feff}\u{feff}\u{feff}<a><b></c></a>";
+    assert_eq!(
+        loaded(text).problems.errors().map(|p| p.place.as_ref().map_or(0, |p| p.column)).next(),
+        Some(9)
+    );
+}
+
+#[test]
 fn a_plain_file_is_read_without_the_preprocessor() {
     let mut problems = Problems::new();
     let text = b"<?xml version='1.0'?><document><!-- x -->\r\n<section name='$${x}'/>\r\n</document>";
