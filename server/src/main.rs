@@ -1,3 +1,3 @@
-//! Entry point.
+//! The program `crosspoint`.
 
 fn main() {}

@@ -1,0 +1,19 @@
+//! The shell around the switch: command line, files, sockets, threads and the clock.
+//!
+//! ```text
+//!   run ─▶ settings ─▶ engine (media workers) ─▶ sockets ─▶ service thread ─▶ control loop
+//!                                                                  ▲               │
+//!                                                                  └─ asks, records┘
+//! ```
+//!
+//! Nothing is decided here that concerns a call: bytes, time and answers are carried to `switch`, and what it wants
+//! done is done.
+
+pub mod batch;
+pub mod cli;
+pub mod files;
+pub mod globals;
+pub mod logging;
+pub mod machine;
+#[cfg(test)]
+mod testing;
