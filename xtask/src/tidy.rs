@@ -14,7 +14,7 @@ mod unsafety;
 
 use std::fmt;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::workspace;
 use excuses::Excuses;
@@ -58,7 +58,18 @@ pub fn run() -> Result<()> {
         };
         text::check(path, &content, &mut excuses, &mut problems);
         if path.ends_with(".rs") {
-            let source = Source::parse(path, content).with_context(|| format!("cannot read {path}"))?;
+            let source = match Source::parse(path, content) {
+                Ok(source) => source,
+                Err(error) => {
+                    let line = error.span().start().line;
+                    problems.push(Problem {
+                        file: path.clone(),
+                        line,
+                        what: format!("does not parse: {error}"),
+                    });
+                    continue;
+                }
+            };
             sources += 1;
             functions += source.functions.len();
             size::check(&source, &mut excuses, &mut problems);

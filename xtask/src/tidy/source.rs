@@ -1,6 +1,5 @@
 //! A Rust file as the rules see it: parsed once, test code told apart.
 
-use anyhow::Result;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
@@ -43,7 +42,7 @@ pub struct Name {
 
 impl Source {
     /// Parses the file.
-    pub fn parse(path: &str, content: String) -> Result<Source> {
+    pub fn parse(path: &str, content: String) -> syn::Result<Source> {
         let file = syn::parse_file(&content)?;
         let lines: Vec<String> = content.lines().map(str::to_owned).collect();
         let mut visitor = Visitor { in_tests: is_test_file(path), ..Visitor::default() };
