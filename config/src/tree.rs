@@ -62,6 +62,7 @@ impl Element {
 
     /// Gives back what growing has reserved; called when the element is complete.
     pub(crate) fn shrink(&mut self) {
+        self.attributes.shrink_to_fit();
         self.children.shrink_to_fit();
         self.text.shrink_to_fit();
     }
