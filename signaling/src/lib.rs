@@ -12,7 +12,10 @@ pub mod message;
 pub mod method;
 pub mod name_addr;
 pub mod params;
+pub mod sdp;
 pub mod status;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod text;
 pub mod transaction;
 pub mod uri;
