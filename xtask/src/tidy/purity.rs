@@ -41,11 +41,11 @@ const WORLD: &[(&str, &str)] = &[
     ("tokio", "the control thread has its own executor"),
     ("tracing", "raise an event or a counter"),
     ("log", "raise an event or a counter"),
-    ("print", "raise an event or a counter"),
-    ("println", "raise an event or a counter"),
-    ("eprint", "raise an event or a counter"),
-    ("eprintln", "raise an event or a counter"),
-    ("thread_local", "nothing may assume that there is one control thread"),
+    ("print!", "raise an event or a counter"),
+    ("println!", "raise an event or a counter"),
+    ("eprint!", "raise an event or a counter"),
+    ("eprintln!", "raise an event or a counter"),
+    ("thread_local!", "nothing may assume that there is one control thread"),
 ];
 
 /// Looks at every path that the file names outside of its tests.
@@ -66,11 +66,9 @@ pub fn check(source: &Source, excuses: &mut Excuses, problems: &mut Vec<Problem>
     }
 }
 
-/// A bare word is forbidden as a macro or crate only where it stands alone or begins a path of several segments; a
-/// variable called `log` is a path of one segment, so those words must be followed by something.
+/// A crate is forbidden where a path begins with it; its bare name may be a variable, such as `log`.
 fn is_forbidden(path: &str, forbidden: &str) -> bool {
-    let could_be_variable =
-        !forbidden.contains("::") && !forbidden.contains("print") && forbidden != "thread_local";
+    let could_be_variable = !forbidden.contains("::") && !forbidden.ends_with('!');
     is_below(path, forbidden) && !(could_be_variable && path == forbidden)
 }
 
@@ -93,7 +91,7 @@ mod tests {
     #[test]
     fn the_world_is_kept_out_of_pure_rooms_only() {
         let content = "//! Doc.\nuse std::time::Instant;\nuse std::net::{SocketAddr, UdpSocket};\n\
-            fn f() { println!(\"x\"); tokio::spawn(g()); let log = 1; h(log); }\n";
+            fn f() { println!(\"x\"); tokio::spawn(g()); let log = 1; print(log); }\n";
         assert_eq!(problems_of("switch/src/call.rs", content), [2, 3, 4, 4]);
         assert_eq!(problems_of("server/src/call.rs", content), [] as [usize; 0]);
     }

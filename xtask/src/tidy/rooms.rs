@@ -87,11 +87,16 @@ pub const ROOMS: &[Room] = &[
     Room { package: "xtask", directory: "xtask", may_use: &[], purity: Purity::Shell },
 ];
 
-/// The files of `engine` that touch the world; its stream table does not.
+/// The files of `engine` that touch the world; its stream table does not. A new file is pure until it is listed here.
 const ENGINE_SHELLS: &[&str] = &[
+    "engine/src/address.rs",
+    "engine/src/bell.rs",
+    "engine/src/mmsg.rs",
+    "engine/src/mover.rs",
     "engine/src/ring.rs",
     "engine/src/ring/",
-    "engine/src/mmsg.rs",
+    "engine/src/socket.rs",
+    "engine/src/start.rs",
     "engine/src/worker.rs",
     "engine/src/worker/",
 ];

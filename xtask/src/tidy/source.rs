@@ -155,6 +155,7 @@ impl Visitor {
                     self.flush(&mut path, line);
                     self.macro_tokens(group.stream());
                 }
+                TokenTree::Punct(mark) if mark.as_char() == '!' && !path.is_empty() => path.push('!'),
                 TokenTree::Punct(_) | TokenTree::Literal(_) => self.flush(&mut path, line),
             }
         }
@@ -241,8 +242,11 @@ impl<'ast> Visit<'ast> for Visitor {
     }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        // A macro's own name ends with the mark, so that `print!` is told from a function `print`.
+        let segments: Vec<String> =
+            item.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        self.name(format!("{}!", segments.join("::")), item.path.span().start().line);
         self.macro_tokens(item.tokens.clone());
-        visit::visit_macro(self, item);
     }
 
     fn visit_expr_unsafe(&mut self, block: &'ast syn::ExprUnsafe) {
