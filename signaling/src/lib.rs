@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+pub mod digest;
 pub mod framing;
 pub mod header_name;
 pub mod message;
 pub mod method;
 pub mod name_addr;
 pub mod params;
+pub mod reason;
 pub mod sdp;
 pub mod status;
 #[cfg(test)]
