@@ -1,9 +1,12 @@
 //! The XML dialplan: provenance of text, expansion, hunting, dial strings.
 
 mod action;
+mod compile;
 mod dial_string;
+mod dialplan;
 mod expansion;
 mod functions;
+mod hunt;
 mod inline;
 mod pattern;
 mod scope;
@@ -16,9 +19,13 @@ pub mod tokenizer;
 mod words;
 
 pub use action::{Action, ActionList};
+pub use compile::CompileOptions;
 pub use dial_string::{Assignment, DialString, DialStringError, Group, Leg, Thread};
+pub use dialplan::Dialplan;
 pub use expansion::{ApiCall, Expansion, Step, expand};
 pub use functions::names as function_names;
+pub use hunt::trace::TraceEntry;
+pub use hunt::{Hunt, HuntReport, HuntStep};
 pub use inline::parse_inline;
 pub use pattern::{Captures, LimitHit, Pattern, PatternError};
 pub use scope::{HuntScope, Party, Scope};

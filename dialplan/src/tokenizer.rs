@@ -157,26 +157,24 @@ impl Fields<'_> {
         let mut kept = 0;
         let mut quoted = false;
         while at < field.end {
-            match field.at(at) {
-                Some(b'\\') if let Some(unescaped) = field.unescaped(at + 1) => {
-                    out.push(char::from(unescaped));
+            let first = field.at(at);
+            let unescaped = if first == Some(b'\\') { field.unescaped(at + 1) } else { None };
+            if let Some(unescaped) = unescaped {
+                out.push(char::from(unescaped));
+                kept = out.len();
+                at += 2;
+            } else if first == Some(b'\'') && (quoted || last_quote.is_some_and(|last| last > at)) {
+                quoted = !quoted;
+                if quoted {
                     kept = out.len();
-                    at += 2;
                 }
-                Some(b'\'') if quoted || last_quote.is_some_and(|last| last > at) => {
-                    quoted = !quoted;
-                    if quoted {
-                        kept = out.len();
-                    }
-                    at += 1;
-                }
-                first => {
-                    let run = at..field.end_of_run(at);
-                    at = run.end;
-                    out.push_slice(self.text, run);
-                    if first != Some(b' ') || quoted {
-                        kept = out.len();
-                    }
+                at += 1;
+            } else {
+                let run = at..field.end_of_run(at);
+                at = run.end;
+                out.push_slice(self.text, run);
+                if first != Some(b' ') || quoted {
+                    kept = out.len();
                 }
             }
         }

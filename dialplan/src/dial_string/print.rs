@@ -149,7 +149,11 @@ mod tests {
             let mut text = Text::new();
             for _ in 0..1 + next(&mut random) % 14 {
                 let piece = pieces[usize::try_from(next(&mut random)).unwrap() % pieces.len()];
-                if next(&mut random) % 8 == 0 { text.push_network(piece) } else { text.push_str(piece) }
+                if next(&mut random).is_multiple_of(8) {
+                    text.push_network(piece)
+                } else {
+                    text.push_str(piece)
+                }
             }
             let Ok(parsed) = DialString::parse(&text) else { continue };
             parsed_count += 1;

@@ -19,7 +19,7 @@ pub(super) fn url_encode(text: &Text) -> Text {
 }
 
 fn is_url_unsafe(byte: u8) -> bool {
-    byte < 0x20 || byte >= 0x7F || b" #%&+:;<=>?@[\\]^`{|}\"".contains(&byte)
+    !(0x20..0x7F).contains(&byte) || b" #%&+:;<=>?@[\\]^`{|}\"".contains(&byte)
 }
 
 /// Decodes `%hh`. Bytes that do not make characters become U+FFFD.

@@ -5,7 +5,7 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use crate::scope::Scope;
-use crate::text::Text;
+use crate::text::{Text, floor_boundary};
 use crate::times::named_zone;
 
 /// What a formatted time may take, in bytes.
@@ -65,7 +65,7 @@ fn formatted(at: Timestamp, zone: TimeZone, format: &str) -> String {
         rest = &rest[percent + len..];
     }
     out.push_str(rest);
-    out.truncate(out.floor_char_boundary(FORMATTED_LEN_MAX));
+    out.truncate(floor_boundary(&out, FORMATTED_LEN_MAX));
     out
 }
 
