@@ -11,6 +11,8 @@ mod mover;
 mod pace;
 #[allow(unsafe_code)]
 mod ring;
+pub mod rtcp;
+pub mod rtp;
 pub mod settings;
 pub mod slot;
 mod socket;

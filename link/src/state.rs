@@ -93,4 +93,6 @@ pub struct PlaybackState {
     pub rounds_left: u32,
     /// Nanoseconds until the next packet is due.
     pub next_in_ns: u64,
+    /// Samples sent so far, rounds before this one included.
+    pub sent_samples: u64,
 }

@@ -1,7 +1,7 @@
 //! What a stream table is made with.
 
+use core::time::Duration;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use link::WorkerId;
 

@@ -141,7 +141,7 @@ pub enum Action {
         slot: Slot,
         /// Where it is bound.
         local: SocketAddr,
-        /// The descriptor; `None` in a simulated world.
+        /// The descriptor. `None` in a simulated world; elsewhere it is missing, and the answer is an error.
         socket: Option<Socket>,
     },
 }
