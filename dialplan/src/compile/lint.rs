@@ -27,15 +27,13 @@ impl Lint<'_> {
         self.problems.warning_expecting(element.place_of(attribute), what, expected);
     }
 
-    /// Tells attributes that nobody reads; whether there were any.
-    pub(super) fn attributes(&mut self, element: &Element, known: &[&str], knows_times: bool) -> bool {
-        let mut has_unknown = false;
+    /// Tells attributes that nobody reads.
+    pub(super) fn attributes(&mut self, element: &Element, known: &[&str], knows_times: bool) {
         for (name, _) in element.attributes() {
             let is_time = knows_times && times::ATTRIBUTES.contains(&name);
             if known.contains(&name) || is_time {
                 continue;
             }
-            has_unknown = true;
             let what = format!("`{name}` is no attribute of <{}> and has no effect", element.name());
             let place = element.place_of(name);
             let times = if knows_times { &times::ATTRIBUTES[..] } else { &[] };
@@ -46,7 +44,6 @@ impl Lint<'_> {
                 None => self.problems.warning(place, what),
             }
         }
-        has_unknown
     }
 
     /// Tells children that nobody reads.
@@ -58,11 +55,8 @@ impl Lint<'_> {
     }
 
     pub(super) fn condition(&mut self, element: &Element) {
-        let has_unknown = self.attributes(element, &CONDITION, true);
+        self.attributes(element, &CONDITION, true);
         self.children(element, &CONDITION_CHILDREN);
-        if has_unknown {
-            return;
-        }
         let has_regex = element.attribute("regex").is_some();
         if !has_regex && let Some(child) = element.child("regex") {
             self.problems

@@ -1,13 +1,11 @@
 //! Cases kept outside the repository: lists of contexts, calls and what is expected of them, as JSON. Skipped unless
 //! `DIALPLAN_CASES` or `DIALPLAN_EXAMPLES` names a file.
 
-mod world;
-
+use crate::world::World;
 use clock::Wall;
 use config::MemoryFiles;
 use dialplan::Text;
 use serde_json::Value;
-use world::World;
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()

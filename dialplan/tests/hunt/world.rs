@@ -56,6 +56,8 @@ struct Variable {
 /// The whole world of one call.
 pub struct World {
     pub dialplan: Arc<Dialplan>,
+    /// What loading and compiling had to say.
+    pub problems: Vec<String>,
     variables: BTreeMap<String, Variable>,
     scoped: Vec<(String, Text)>,
     globals: BTreeMap<String, Text>,
@@ -86,6 +88,7 @@ impl World {
             loaded.globals.iter().map(|(name, value)| (name.to_ascii_lowercase(), Text::trusted(value)));
         Some(World {
             dialplan: Arc::new(dialplan),
+            problems: loaded.problems.iter().map(ToString::to_string).collect(),
             variables: BTreeMap::from([(
                 "direction".to_owned(),
                 Variable { text: "inbound".into(), elements: None },
