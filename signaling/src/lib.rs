@@ -6,15 +6,19 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+pub mod dialog;
 pub mod digest;
+pub mod endpoint;
 pub mod framing;
 pub mod header_name;
 pub mod message;
 pub mod method;
 pub mod name_addr;
 pub mod params;
+pub mod random;
 pub mod reason;
 pub mod sdp;
+mod session;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -24,6 +28,11 @@ pub mod uri;
 pub mod via;
 
 pub use builder::Builder;
+pub use endpoint::{
+    Account, Advertised, Body, Census, ConnectionId, Counters, Endpoint, Event, FailureOrigin, Hangup,
+    Invite, InviteError, LegId, Limits, ListenerId, ListenerSettings, ProfileId, ProfileSettings, QueryId,
+    Reply, RequestError, RequestId, Source, Transmit, Transport,
+};
 pub use framing::{FramingError, StreamFramer};
 pub use header_name::HeaderName;
 pub use message::{Message, ParseError};
