@@ -25,7 +25,7 @@ pub const DEPTH_MAX: usize = 100;
 /// References resolved for one text. Values are expanded again, so a few variables that hold each other twice would
 /// otherwise double the work a hundred times over.
 pub const REFERENCES_MAX: u32 = 10_000;
-/// Bytes put together for one text, in all frames; what exceeds them is left out. Far more than any data needs.
+/// Bytes read and written for one text, in all frames; what exceeds them is left out. Far more than any data needs.
 pub const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A function that is not answered inside: the caller runs it and says what came out.
@@ -150,7 +150,7 @@ impl Expansion {
     /// A reference was met in the top frame; `body` is what stands between its braces.
     fn begin_reference(&mut self, body: &Text) {
         let is_global = self.is_global();
-        if self.references_left == 0 {
+        if self.references_left == 0 || self.bytes_left == 0 {
             return;
         }
         self.references_left -= 1;
@@ -182,6 +182,7 @@ impl Expansion {
         let reference = scan::VariableReference::parse(name);
         let found = if is_global { scope.global(&reference.name) } else { look_up(&reference, scope) };
         if let Some(value) = found {
+            self.bytes_left = self.bytes_left.saturating_sub(value.len());
             self.push(value, Then::Value(reference.cut), is_global);
         }
     }

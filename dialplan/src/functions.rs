@@ -9,7 +9,9 @@ use crate::text::Text;
 
 mod cond;
 mod encoding;
+mod expr;
 mod lists;
+mod network;
 mod regex;
 mod time;
 
@@ -22,12 +24,18 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("cond", |text, _| cond::cond(text)),
     ("echo", |text, _| text.clone()),
     ("escape", |text, _| encoding::escape(text)),
+    ("expr", expr::expr),
     ("global_getvar", global_getvar),
+    ("is_lan_addr", |text, _| network::is_lan_addr(text)),
+    ("md5", |text, _| encoding::md5(text)),
+    ("quote_shell_arg", |text, _| encoding::quote_shell_arg(text)),
     ("regex", |text, _| regex::regex(text)),
     ("replace", |text, _| lists::replace(text)),
     ("sql_escape", |text, _| encoding::sql_escape(text)),
+    ("strepoch", |text, scope| time::strepoch(text, scope, 1_000_000)),
     ("strftime", time::strftime),
     ("strftime_tz", time::strftime_tz),
+    ("strmicroepoch", |text, scope| time::strepoch(text, scope, 1)),
     ("tolower", |text, _| text.map_ascii(str::make_ascii_lowercase)),
     ("toupper", |text, _| text.map_ascii(str::make_ascii_uppercase)),
     ("url_decode", |text, _| encoding::url_decode(text)),

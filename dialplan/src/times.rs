@@ -12,6 +12,7 @@ use crate::words::{is_number, leading_integer, read_integer};
 
 mod compare;
 
+pub(crate) use compare::parse_time;
 use compare::{date_time_holds, day_holds, number_holds, time_of_day_holds};
 
 /// The attributes in the order in which they are looked at.
@@ -137,6 +138,98 @@ fn week_of_month(date: Date) -> i64 {
 }
 
 /// A civil time in a zone as an instant; one that the clock jumped over is moved as the clock was.
-fn instant(time: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+pub(crate) fn instant(time: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     Some(time.to_zoned(zone.clone()).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Call;
+
+    fn holds(call: &Call, attributes: &[(&str, &str)]) -> bool {
+        let find = |name: &str| attributes.iter().find(|&&(given, _)| given == name).map(|&(_, text)| text);
+        TimeRule::new(find).unwrap().holds(call)
+    }
+
+    fn at(time: &str) -> Call {
+        let mut call = Call::new();
+        let micros = time.parse::<Timestamp>().unwrap().as_microsecond();
+        call.now = clock::Wall::from_micros(micros);
+        call
+    }
+
+    #[test]
+    fn every_attribute_compares_its_own_part_of_the_time() {
+        let call = at("2026-11-20T10:05:07Z");
+        let true_ones = [
+            ("tz-offset", "0"),
+            ("date-time", "2026-11-20~2026-11-21"),
+            ("year", "2026"),
+            ("yday", "324"),
+            ("mon", "11"),
+            ("mday", "20"),
+            ("week", "47"),
+            ("mweek", "3"),
+            ("wday", "fri"),
+            ("hour", "10"),
+            ("minute", "5"),
+            ("minute-of-day", "606"),
+            ("time-of-day", "10:05:07-10:05:07"),
+        ];
+        for attribute in true_ones {
+            assert!(holds(&call, &[attribute]), "{attribute:?}");
+        }
+        assert!(holds(&call, &true_ones));
+        for (name, text) in
+            [("week", "48"), ("mweek", "4"), ("wday", "5"), ("minute-of-day", "605"), ("tz-offset", "1")]
+        {
+            assert!(!holds(&call, &[(name, text)]), "{name}");
+        }
+        assert!(!holds(&call, &[("year", "2026"), ("mon", "10")]));
+        assert!(holds(&call, &[("tz-offset", "here")]));
+        assert!(TimeRule::new(|_| None).is_none());
+    }
+
+    #[test]
+    fn weeks_begin_on_the_first_of_january_and_months_on_sunday() {
+        assert!(holds(&at("2027-01-01T00:00:00Z"), &[("week", "1"), ("mweek", "1")]));
+        assert!(holds(&at("2027-01-08T00:00:00Z"), &[("week", "2"), ("mweek", "2")]));
+        assert!(holds(&at("2026-11-01T00:00:00Z"), &[("mweek", "1"), ("wday", "1")]));
+        assert!(holds(&at("2026-08-30T00:00:00Z"), &[("mweek", "6")]));
+    }
+
+    #[test]
+    fn the_reference_zone_is_the_channels_or_else_the_servers() {
+        let mut call = at("2026-07-20T23:30:00Z");
+        assert!(holds(&call, &[("hour", "23"), ("mday", "20")]));
+        call.zone = named_zone("Europe/Berlin").unwrap();
+        assert!(holds(&call, &[("hour", "1"), ("mday", "21"), ("tz-offset", "2")]));
+        let call = call.with("timezone", "America/New_York");
+        assert!(holds(&call, &[("hour", "19"), ("tz-offset", "-4")]));
+        let call = call.with("tod_tz_offset", "-5");
+        assert!(holds(&call, &[("hour", "18"), ("tz-offset", "-5")]));
+        let call = call.with("tod_tz_offset", "east");
+        assert!(holds(&call, &[("hour", "19")]));
+        assert!(holds(&at("2026-07-20T23:30:00Z").with_global("timezone", "Asia/Tokyo"), &[("hour", "8")]));
+        assert!(holds(&at("2026-07-20T23:30:00Z").with("timezone", "Nowhere/Town"), &[("hour", "23")]));
+    }
+
+    #[test]
+    fn daylight_saving_is_the_servers_and_only_true_can_hold() {
+        let mut call = at("2026-07-20T12:00:00Z").with("timezone", "UTC");
+        call.zone = named_zone("Europe/Berlin").unwrap();
+        assert!(holds(&call, &[("dst", "true")]) && !holds(&call, &[("dst", "false")]));
+        let mut call = at("2026-12-20T12:00:00Z");
+        call.zone = named_zone("Europe/Berlin").unwrap();
+        assert!(!holds(&call, &[("dst", "true")]) && !holds(&call, &[("dst", "false")]));
+    }
+
+    #[test]
+    fn dates_are_read_in_the_servers_zone_whatever_the_reference() {
+        let mut call = at("2026-11-20T23:30:00Z").with("timezone", "America/New_York");
+        call.zone = named_zone("Europe/Berlin").unwrap();
+        assert!(holds(&call, &[("date-time", "2026-11-21~2026-11-22")]));
+        assert!(holds(&call, &[("date-time", "00:00~01")]));
+    }
 }

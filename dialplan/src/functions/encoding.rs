@@ -1,5 +1,7 @@
 //! Functions that write characters another way: `url_encode`, `url_decode`, `escape`, `sql_escape`.
 
+use md5::Digest;
+
 use crate::text::Text;
 
 /// Percent-encodes; an upper-case `%HH` that is there already stays.
@@ -82,6 +84,24 @@ pub(super) fn sql_escape(text: &Text) -> Text {
     rewrite(text, |at| (bytes[at] == b'\'').then(|| (1, "''".to_owned())))
 }
 
+/// The MD5 digest in hexadecimal digits, which are nobody's syntax.
+pub(super) fn md5(text: &Text) -> Text {
+    if text.is_empty() {
+        return Text::trusted("!err!");
+    }
+    let digest = md5::Md5::digest(text.as_str().as_bytes());
+    Text::trusted(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Between single quotes, in which a shell reads nothing.
+pub(super) fn quote_shell_arg(text: &Text) -> Text {
+    let bytes = text.as_str().as_bytes();
+    let mut out = Text::trusted("'");
+    out.push_text(&rewrite(text, |at| (bytes[at] == b'\'').then(|| (1, "'\\''".to_owned()))));
+    out.push('\'');
+    out
+}
+
 /// Copies `text`, replacing what `of` says at a byte: how many bytes, by what. The replacement has the provenance of
 /// what it replaces.
 pub(super) fn rewrite(text: &Text, of: impl Fn(usize) -> Option<(usize, String)>) -> Text {
@@ -132,5 +152,12 @@ mod tests {
     #[test]
     fn quotes_are_doubled() {
         assert_eq!(sql_escape(&Text::trusted("O'Neill")).as_str(), "O''Neill");
+        assert_eq!(quote_shell_arg(&Text::trusted("it's")).as_str(), "'it'\\''s'");
+    }
+
+    #[test]
+    fn digests_are_hexadecimal() {
+        assert_eq!(md5(&Text::network("abc")), Text::trusted("900150983cd24fb0d6963f7d28e17f72"));
+        assert_eq!(md5(&Text::new()).as_str(), "!err!");
     }
 }

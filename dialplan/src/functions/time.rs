@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::scope::Scope;
 use crate::text::{Text, floor_boundary};
-use crate::times::named_zone;
+use crate::times::{instant, named_zone, parse_time};
 
 /// What a formatted time may take, in bytes.
 const FORMATTED_LEN_MAX: usize = 79;
@@ -40,6 +40,18 @@ pub(super) fn strftime_tz(text: &Text, scope: &dyn Scope) -> Text {
     };
     let at = at.unwrap_or_else(|| present(scope));
     Text::trusted(formatted(at, zone, format)).with_provenance_of(text)
+}
+
+/// The time that a text names in the server's zone, or now, in units of so many microseconds since 1970.
+pub(super) fn strepoch(text: &Text, scope: &dyn Scope, unit_micros: i64) -> Text {
+    let zone = scope.zone();
+    let now = present(scope);
+    let at = if text.is_empty() {
+        Some(now)
+    } else {
+        parse_time(text.as_str(), now.to_zoned(zone.clone()).datetime()).and_then(|time| instant(time, &zone))
+    };
+    Text::trusted(at.map_or(0, |at| at.as_microsecond().div_euclid(unit_micros)).to_string())
 }
 
 fn epoch(text: &str) -> Option<Timestamp> {
@@ -80,5 +92,45 @@ impl Text {
     /// The same characters; an atom as a whole if anything in `source` was one.
     pub(super) fn with_provenance_of(self, source: &Text) -> Text {
         if source.has_atoms() { self.into_network() } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Call;
+
+    fn at(zone: &str) -> Call {
+        let mut call = Call::new();
+        call.zone = named_zone(zone).unwrap();
+        call
+    }
+
+    #[test]
+    fn times_are_formatted_in_the_servers_zone() {
+        let format = |text: &str, zone: &str| strftime(&text.into(), &at(zone)).into_string();
+        assert_eq!(format("", "UTC"), "2026-11-20 10:00:00");
+        assert_eq!(format("%H:%M %z", "Europe/Berlin"), "11:00 +0100");
+        assert_eq!(format("1234567890| %Y-%m-%d %H:%M:%S", "UTC"), "2009-02-13 23:31:30");
+        assert_eq!(format("1234567890|%Y-%m", "UTC"), "Y-02");
+        assert_eq!(format("x| %s %%", "UTC"), "1795168800 %");
+        assert_eq!(format("%A %j %e %! %", "UTC"), "Friday 324 20 %! %");
+        assert_eq!(format(&"é".repeat(100), "UTC").len(), 78);
+    }
+
+    #[test]
+    fn times_are_formatted_in_a_named_zone() {
+        let format = |text: &str| strftime_tz(&text.into(), &at("UTC")).into_string();
+        assert_eq!(format("Asia/Tokyo 1234567890|%Y-%m-%d %H:%M"), "2009-02-14 08:31");
+        assert_eq!(format("Asia/Tokyo %H"), "19");
+        assert_eq!(format("Nowhere/Town %H"), "-ERR Invalid timezone/format");
+    }
+
+    #[test]
+    fn times_are_read_in_the_servers_zone() {
+        let read = |text: &str, unit: i64| strepoch(&text.into(), &at("Europe/Berlin"), unit).into_string();
+        assert_eq!(read("2026-11-20 11:00:00", 1_000_000), "1795168800");
+        assert_eq!(read("", 1), "1795168800000000");
+        assert_eq!(read("never", 1_000_000), "0");
     }
 }
