@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::header_name::HeaderName;
 use crate::message::{Message, with_tag};
 use crate::method::Method;
-use crate::text::is_token;
+use crate::text::{is_token, split_first, split_list};
 use crate::uri::encode;
 
 /// A message being written: start line first, then headers in the order of the calls.
@@ -47,14 +47,12 @@ impl Builder {
     /// A response to `request` with the headers that each response repeats: Via, From, To, Call-ID, CSeq
     /// (RFC 3261 §8.2.6.2). `to_tag` is added unless To has a tag; `source` is written into the topmost Via.
     pub fn answer(request: &Message, status: u16, phrase: &str, to_tag: &str, source: SocketAddr) -> Builder {
-        let mut builder = Builder::response(status, phrase);
-        let mut vias = request.vias();
-        if vias.next().is_some() {
-            builder = builder.header(HeaderName::Via, &request.top_via().with_source(source));
-        }
-        for via in vias {
-            builder = builder.header(HeaderName::Via, via);
-        }
+        let mut lines = request.headers(HeaderName::Via).filter(|line| split_list(line).next().is_some());
+        let (_, beside_top) = split_first(lines.next().unwrap_or(""));
+        let builder = Builder::response(status, phrase)
+            .header(HeaderName::Via, &request.top_via().with_source(source))
+            .list(HeaderName::Via, [beside_top])
+            .each(HeaderName::Via, lines);
         let to = request.header(HeaderName::To).unwrap_or("");
         let to = if to_tag.is_empty() { to.to_owned() } else { with_tag(to, to_tag) };
         builder

@@ -22,12 +22,13 @@ use smallvec::SmallVec;
 use crate::header_name::HeaderName;
 use crate::method::Method;
 use crate::name_addr::{NameAddr, NameAddrError};
-use crate::text::{split_list, trim};
+use crate::text::split_list;
 use crate::uri::{Uri, UriError};
 use crate::via::Via;
 
 mod error;
 mod index;
+mod multipart;
 mod parse;
 mod salvage;
 
@@ -262,10 +263,16 @@ impl Message {
 
     /// Whether Content-Type names `media_type` (`application/sdp`), whatever its parameters.
     pub fn has_body_type(&self, media_type: &str) -> bool {
-        self.content_type().is_some_and(|value| {
-            let (name, _) = value.split_once(';').unwrap_or((value, ""));
-            trim(name).eq_ignore_ascii_case(media_type)
-        })
+        self.content_type().is_some_and(|value| multipart::is_type(value, media_type))
+    }
+
+    /// The body of that type: the whole one, or the first such part of a `multipart/…` body. Parts inside parts are
+    /// not looked at.
+    pub fn body_of_type(&self, media_type: &str) -> Option<Bytes> {
+        if self.has_body_type(media_type) {
+            return Some(self.body.clone());
+        }
+        multipart::part(self.content_type()?, &self.body, media_type)
     }
 
     fn text(&self, span: Span) -> &str {

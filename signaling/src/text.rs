@@ -89,6 +89,13 @@ pub fn split_list(value: &str) -> List<'_> {
     List { rest: value }
 }
 
+/// The first entry of a comma-separated value, and what follows its comma.
+pub(crate) fn split_first(value: &str) -> (&str, &str) {
+    let mut list = split_list(value);
+    let first = list.next().unwrap_or("");
+    (first, trim(list.rest))
+}
+
 /// What [`split_list`] returns.
 #[derive(Clone, Debug)]
 pub struct List<'a> {

@@ -78,6 +78,9 @@ pub enum UriError {
     /// An empty parameter.
     #[error("malformed parameters")]
     Params,
+    /// Headers behind `?`, where none may stand: in a Request-URI.
+    #[error("headers, which may not stand there")]
+    Headers,
     /// Longer than [`URI_BYTES_MAX`]; over our limit.
     #[error("longer than {URI_BYTES_MAX} bytes")]
     TooLong,

@@ -67,3 +67,20 @@ fn an_answer_repeats_what_it_must_and_adds_tag_and_source() {
     assert_eq!((answer.from().tag(), answer.to().tag()), (Some("1"), Some("t9")));
     assert_eq!((answer.call_id(), answer.cseq().0), ("c1", 7));
 }
+
+#[test]
+fn an_answer_has_no_more_lines_than_the_request_gave_it() {
+    let hops = vec!["SIP/2.0/UDP h"; 2000].join(",");
+    let built = Builder::request(&Method::Bye, "sip:b@h")
+        .header("v", "")
+        .header("v", &format!(",{hops}"))
+        .header(HeaderName::From, "<sip:a@h>;tag=1")
+        .header(HeaderName::To, "<sip:b@h>;tag=2")
+        .header(HeaderName::CallId, "c")
+        .header(HeaderName::CSeq, "1 BYE");
+    let request = parsed(built.finish());
+    let source = "192.0.2.1:5060".parse().expect("an address");
+    let answer = parsed(Builder::answer(&request, 200, "OK", "t", source).finish());
+    assert_eq!((answer.vias().count(), answer.headers(HeaderName::Via).count()), (2000, 2));
+    assert_eq!(answer.top_via().received(), Some(source.ip()));
+}

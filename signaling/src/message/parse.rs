@@ -9,7 +9,7 @@ use crate::header_name::HeaderName;
 use crate::method::Method;
 use crate::name_addr::NameAddr;
 use crate::text::{LWS, number};
-use crate::uri::Uri;
+use crate::uri::{Uri, UriError};
 use crate::via::Via;
 
 /// What a message must have, in numbers.
@@ -126,9 +126,9 @@ fn request_line(line: &str) -> Result<(Start, Option<Method>), Fault> {
         return Err(Fault::Version);
     }
     let parsed = Uri::parse(uri).map_err(Fault::RequestUri)?;
-    // Headers may not stand in a Request-URI: they would become ours (RFC 3261 §19.1.1 table 1).
+    // They would become ours (RFC 3261 §19.1.1 table 1).
     if parsed.headers.is_some() {
-        return Err(Fault::StartLine);
+        return Err(Fault::RequestUri(UriError::Headers));
     }
     let uri = Span::new(uri_start..uri_start + uri.len());
     Ok((Start::Request { uri }, Some(method)))

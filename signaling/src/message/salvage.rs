@@ -3,6 +3,7 @@
 use crate::header_name::HeaderName;
 use crate::method::Method;
 use crate::name_addr::NameAddr;
+use crate::text::split_first;
 
 /// The headers that a response repeats (RFC 3261 §8.2.6), as far as they could be found. Nothing is proved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,9 +66,7 @@ impl Salvage {
     }
 
     fn keep_first_via(&mut self, value: &str) {
-        let top = crate::text::split_list(value).next().unwrap_or("");
-        let rest = value.split_once(top).map_or("", |split| split.1);
-        let rest = rest.trim_start_matches([' ', '\t', ',']);
+        let (top, rest) = split_first(value);
         let entries = [top, rest].into_iter().filter(|entry| !entry.is_empty());
         self.vias.extend(entries.map(str::to_owned));
     }

@@ -197,7 +197,7 @@ mod refused {
             (with(line, "INVITE  sip:bob@biloxi.example  SIP/2.0"), Fault::StartLine),
             (with(line, "INVITE sip:bob@biloxi.example SIP/2.0  "), Fault::StartLine),
             (with(line, "INVITE sip:bob@biloxi.example; lr SIP/2.0"), Fault::StartLine),
-            (with(line, "INVITE sip:b@h?Route=%3Csip:x%3E SIP/2.0"), Fault::StartLine),
+            (with(line, "INVITE sip:b@h?Route=%3Csip:x%3E SIP/2.0"), Fault::RequestUri(UriError::Headers)),
             (with(line, "INVITE <sip:b@h> SIP/2.0"), Fault::RequestUri(UriError::Character)),
             (with(line, "INVITE sip:2001:db8::10 SIP/2.0"), Fault::RequestUri(UriError::Port)),
             (with(line, "INVITE sip:b@h SIP/7.0"), Fault::Version),
