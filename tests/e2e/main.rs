@@ -10,6 +10,7 @@ mod calls;
 mod conf;
 mod failures;
 mod harness;
+mod perf;
 mod phones;
 mod records;
 mod signals;
