@@ -31,7 +31,11 @@ impl Default for Batch {
 
 impl Batch {
     /// Takes up to [`DATAGRAMS_PER_BATCH`] datagrams and hands each to `take`; returns how many there were.
-    pub fn receive(&mut self, socket: BorrowedFd<'_>, mut take: impl FnMut(SocketAddr, Bytes)) -> io::Result<usize> {
+    pub fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        mut take: impl FnMut(SocketAddr, Bytes),
+    ) -> io::Result<usize> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.buffers.chunks_exact_mut(DATAGRAM_LEN_MAX).map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let flags = MsgFlags::MSG_DONTWAIT;

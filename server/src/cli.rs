@@ -108,7 +108,9 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent_and_helps_on_every_level() {
         Cli::command().debug_assert();
-        for arguments in [["crosspoint", "--help", ""], ["crosspoint", "run", "--help"], ["crosspoint", "check", "--help"]] {
+        for arguments in
+            [["crosspoint", "--help", ""], ["crosspoint", "run", "--help"], ["crosspoint", "check", "--help"]]
+        {
             let arguments = arguments.iter().filter(|argument| !argument.is_empty());
             let error = Cli::try_parse_from(arguments).expect_err("help is told as an error");
             assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp);
@@ -118,7 +120,9 @@ mod tests {
     #[test]
     fn run_takes_a_back_end_and_a_number_of_workers() {
         let line = ["crosspoint", "run", "--conf", "x", "--media-back-end", "io-uring", "--workers", "3"];
-        let Ok(Cli { command: Command::Run(options) }) = Cli::try_parse_from(line) else { panic!("does not parse") };
+        let Ok(Cli { command: Command::Run(options) }) = Cli::try_parse_from(line) else {
+            panic!("does not parse")
+        };
         assert_eq!((options.media_back_end, options.workers), (Some(MediaBackEnd::IoUring), Some(3)));
         assert!(Cli::try_parse_from(["crosspoint", "run", "--conf", "x", "--workers", "0"]).is_err());
         assert!(Cli::try_parse_from(["crosspoint", "run"]).is_err());

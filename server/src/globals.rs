@@ -30,7 +30,13 @@ impl Directories {
         if conf.starts_with("/etc") {
             let base = PathBuf::from("/var/lib/crosspoint");
             let log = PathBuf::from("/var/log/crosspoint");
-            return Directories { conf, log, sounds: base.join("sounds"), recordings: base.join("recordings"), base };
+            return Directories {
+                conf,
+                log,
+                sounds: base.join("sounds"),
+                recordings: base.join("recordings"),
+                base,
+            };
         }
         let base = conf.parent().unwrap_or(&conf).to_owned();
         Directories {
@@ -40,6 +46,14 @@ impl Directories {
             conf,
             base,
         }
+    }
+
+    /// The same with everything but the configuration somewhere else.
+    pub fn move_base(&mut self, base: &Path) {
+        self.base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+        self.log = self.base.join("log");
+        self.sounds = self.base.join("sounds");
+        self.recordings = self.base.join("recordings");
     }
 }
 
@@ -70,8 +84,9 @@ pub fn built_in(directories: &Directories, machine: &dyn Machine) -> Globals {
         ("sounds_dir", directories.sounds.clone()),
         ("recordings_dir", directories.recordings.clone()),
     ];
-    let below = ["run", "db", "mod", "htdocs", "scripts", "grammar", "storage", "cache", "certs", "images", "fonts"]
-        .map(|name| (name, base.join(name)));
+    let below =
+        ["run", "db", "mod", "htdocs", "scripts", "grammar", "storage", "cache", "certs", "images", "fonts"]
+            .map(|name| (name, base.join(name)));
     let below = below.map(|(name, path)| match name {
         // The one whose variable is not called like its directory.
         "scripts" => ("script_dir".to_owned(), path),
@@ -97,7 +112,10 @@ mod tests {
         let packaged = Directories::of(Path::new("/etc/crosspoint"));
         assert_eq!(packaged.log, Path::new("/var/log/crosspoint"));
         let own = Directories::of(Path::new("/opt/switch/./conf/"));
-        assert_eq!((own.base.as_path(), own.log.as_path()), (Path::new("/opt/switch"), Path::new("/opt/switch/log")));
+        assert_eq!(
+            (own.base.as_path(), own.log.as_path()),
+            (Path::new("/opt/switch"), Path::new("/opt/switch/log"))
+        );
     }
 
     #[test]

@@ -10,10 +10,21 @@
 //! done is done.
 
 pub mod batch;
+pub mod check;
 pub mod cli;
+pub mod events;
 pub mod files;
 pub mod globals;
 pub mod logging;
+pub mod r#loop;
 pub mod machine;
+pub mod ready;
+pub mod reload;
+pub mod run;
+pub mod service;
+pub mod settings;
+pub mod signals;
+pub mod sockets;
 #[cfg(test)]
 mod testing;
+pub mod time;
