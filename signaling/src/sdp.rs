@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+pub mod filter;
 mod media;
 mod parse;
 mod print;

@@ -169,7 +169,7 @@ fn bombs_are_refused_by_name_in_linear_time() {
     assert_eq!(worst.media[1].rtpmaps().count(), 0);
     let ufrag = format!("v=0\r\na=ice-ufrag:{}\r\n", "u".repeat(60_000));
     assert!(Session::parse(ufrag.as_bytes()).is_ok());
-    assert!(start.elapsed() < std::time::Duration::from_millis(500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[test]
