@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Where conf/ listens, the number of its demo route, and where that rings.
-target=${DEMO_TARGET:-sip:demo@127.0.0.1:5060}
+target=${DEMO_TARGET:-sip:100@127.0.0.1:5060}
 answer=${DEMO_ANSWER:-127.0.0.1:5080}
 
 scripts/packages.sh run

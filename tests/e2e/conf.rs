@@ -26,6 +26,7 @@ impl Conf {
                 ("sip-port", site.switch().port().to_string()),
                 ("dialplan", "XML".to_owned()),
                 ("context", "transit".to_owned()),
+                ("auth-calls", "false".to_owned()),
                 ("codec-prefs", "PCMU,PCMA".to_owned()),
                 ("inbound-late-negotiation", "true".to_owned()),
             ],

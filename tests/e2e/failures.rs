@@ -1,5 +1,8 @@
 //! Calls that do not go through: who is told what (`sip.md` §8 of the specification).
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crate::conf::Conf;
 use crate::sipp::{Run, Running};
 use crate::site::Site;
@@ -130,19 +133,24 @@ fn without_a_route_the_call_is_refused() {
 }
 
 #[test]
-fn without_a_free_rtp_port_the_caller_hears_503() {
+fn without_a_free_rtp_port_the_caller_hears_503_and_the_port_comes_back() {
     let site = Site::new("no-port");
-    // Room for no call: a call needs a port for each of its legs.
-    let conf = Conf::new(&site).switch("rtp-start-port", "20000").switch("rtp-end-port", "20000");
-    let bridge = format!("sofia/transit/200@{}", site.callee());
-    let switch = Switch::start(&site, &conf.extension("100", &[("answer", ""), ("bridge", &bridge)]));
-    let callee = Run::of("callee_talks").with("ring_ms", 10_000).answer(&site, site.callee());
-    let mut first = Run::of("caller_is_hung_up").with("expected", "Reason:").call(&site, site.caller());
-    // The first call has the only port, so its second leg finds none.
-    crate::wait::until("the first call to end", std::time::Duration::from_secs(20), || {
-        (!first.is_running()).then_some(())
+    // One even port and its odd neighbour: room for one leg.
+    let conf = Conf::new(&site)
+        .switch("rtp-start-port", "20000")
+        .switch("rtp-end-port", "20001")
+        .extension("100", &[("bridge", &format!("sofia/transit/200@{}", site.callee()))])
+        .extension("200", &[("answer", ""), ("park", "")]);
+    let switch = Switch::start(&site, &conf);
+    let parked = || Run::of("caller_talks").with("talk_ms", 1_500).number("200").call(&site, site.caller());
+    let first = parked();
+    crate::wait::until("the first call to be up", Duration::from_secs(10), || {
+        first.messages().contains("ACK sip:").then_some(())
     });
+    let second = Run::of("caller_refused").with("status", 503).with("expected", "Reason:");
+    second.call(&site, SocketAddr::new(site.caller().ip(), 5_071)).succeed();
     first.succeed();
-    drop(callee);
+    // An ended port rests for a while before it is given again.
+    crate::wait::until("the port to be free", Duration::from_secs(20), || parked().succeeded().then_some(()));
     switch.stop();
 }

@@ -195,9 +195,9 @@ impl Running {
         assert!(status.success(), "{}: {status}\n{}", self.what, self.evidence());
     }
 
-    /// Whether SIPp is still at work.
-    pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    /// Waits for the end; whether all calls went as the scenario says.
+    pub fn succeeded(mut self) -> bool {
+        self.wait().success()
     }
 
     /// All SIP messages that SIPp saw until now.
