@@ -118,8 +118,8 @@ enum Stage {
     Stopped,
 }
 
-/// What a table holds, for audits: when the last call has ended and the last port has rested, all but `slots`,
-/// `ports_ready` and `ports_free` are zero.
+/// What a table holds, for audits: when the last call has ended, the last port has rested and
+/// [`StreamTable::handle_timeout`] was called after that, all but `slots`, `ports_ready` and `ports_free` are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// Streams, moving ones included.
@@ -273,6 +273,7 @@ impl StreamTable {
     /// Does what is due. Bounded: what is left is due at once again.
     pub fn handle_timeout(&mut self, now: Tick) {
         self.run_timers(now);
+        self.ports.wake(now);
         self.replenish(now);
     }
 

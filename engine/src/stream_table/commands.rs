@@ -42,6 +42,7 @@ impl StreamTable {
             Command::Release { stream } => self.with(stream, |table, index| table.release(now, index)),
             Command::Adopt { stream, state, plan } => self.adopt(now, stream, *state, plan),
             Command::ReturnPort { port } => self.lay_to_rest(now, port),
+            Command::Both(commands) => commands.into_iter().for_each(|command| self.obey(now, command)),
             Command::Stop => self.stop(now),
         }
     }
@@ -102,6 +103,7 @@ impl StreamTable {
         let index = self.insert(stream);
         self.slots.assign(slot, Role::Rtp(index));
         self.set_plan(now, index, plan);
+        self.replenish(now);
     }
 
     /// Enters a stream into the table.

@@ -85,8 +85,8 @@ impl Ports {
 
     /// Picks the next number to bind, at random, where the stock is short of its size.
     pub(super) fn pick(&mut self, now: Tick, random: &mut Random) -> Option<(AddressId, u16, SocketAddr)> {
+        self.wake(now);
         for (index, address) in self.addresses.iter_mut().enumerate() {
-            address.wake(now);
             let is_short = address.ready + address.binding < self.stock_per_address;
             if is_short && address.retry_at.is_none() && !address.free.is_empty() {
                 let place = random.below(address.free.len() as u32) as usize;
@@ -96,6 +96,11 @@ impl Ports {
             }
         }
         None
+    }
+
+    /// Frees what has rested long enough.
+    pub(super) fn wake(&mut self, now: Tick) {
+        self.addresses.iter_mut().for_each(|address| address.wake(now));
     }
 
     /// Takes back a pick that could not even be tried.
