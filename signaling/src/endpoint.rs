@@ -287,6 +287,7 @@ impl Endpoint {
             }
             Order::Cancel { client, headers } => self.cancel_client(now, client, &headers),
             Order::Abandon { client } => self.abandon_client(client),
+            Order::Orphan { client } => self.orphan_client(now, client),
             Order::Forget { query } => self.forget_query(query),
             Order::Respond { server, reply } => self.respond_server(now, server, &reply),
             Order::StopAnswer { server } => self.stop_answer(server),
@@ -361,3 +362,6 @@ impl Affinity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,8 @@ pub(crate) enum Order {
     Cancel { client: u64, headers: Headers },
     /// Forget a client transaction whose answer will not come.
     Abandon { client: u64 },
+    /// Nobody waits for that re-INVITE's answer any more.
+    Orphan { client: u64 },
     /// Forget a question to the resolver.
     Forget { query: u64 },
     /// Answer the request of that server transaction; a 2xx to INVITE is resent until `StopAnswer`.
@@ -329,6 +331,9 @@ impl Session {
         for ours in self.ours.drain(..) {
             match ours.flight {
                 Flight::Resolving { query } => out.push(Order::Forget { query }),
+                Flight::Sent { client } if ours.method == Method::Invite => {
+                    out.push(Order::Orphan { client });
+                }
                 Flight::Ordered | Flight::Sent { .. } | Flight::Resting { .. } => {}
             }
         }

@@ -277,6 +277,14 @@ impl Endpoint {
         self.tidy_client(key);
     }
 
+    /// Nobody waits for the answer to that re-INVITE any more.
+    pub(super) fn orphan_client(&mut self, now: Tick, key: u64) {
+        if let Some(Client { machine: Machine::Invite(machine), .. }) = self.clients.arena.get_mut(key) {
+            machine.orphan(now);
+        }
+        self.tidy_client(key);
+    }
+
     /// Gives a response to the session that waits for it, or does what is right when none does.
     fn deliver(&mut self, now: Tick, key: u64, response: Message) {
         let Some(client) = self.clients.arena.get_mut(key) else { return };

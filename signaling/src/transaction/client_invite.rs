@@ -7,7 +7,7 @@
 //!                 │         │         │           M: 64·T1, pass on every fork's 2xx
 //!                 └──▶ Accepted   Completed       D: 64·T1 (TCP 0), answer resent finals with ACK
 //!                          │M         │D
-//!                          └▶ Terminated ◀── B, transport failure, abandoned
+//!                          └▶ Terminated ◀── B, transport failure, abandoned; orphan: 64·T1 in Proceeding
 //! ```
 //!
 //! Outputs: `Send` (INVITE, ACK to a refusal), `Deliver` (responses), `TimedOut` (B), `Broken`.
@@ -25,6 +25,8 @@ pub struct ClientInvite {
     state: State,
     timing: Timing,
     carriage: Carriage,
+    /// Proceeding ends then, because nobody waits any more.
+    orphan_until: Option<Tick>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,7 @@ impl ClientInvite {
             Carriage::Reliable => None,
         };
         let state = State::Calling { request, resend, give_up_at: now + timing.t1x64() };
-        ClientInvite { state, timing, carriage }
+        ClientInvite { state, timing, carriage, orphan_until: None }
     }
 
     /// Feeds a response matched to this transaction by branch and CSeq method (§17.1.3). `ack` builds the ACK to
@@ -106,6 +108,9 @@ impl ClientInvite {
             State::Accepted { until } | State::Completed { until, .. } if *until <= now => {
                 self.state = State::Terminated;
             }
+            State::Proceeding if self.orphan_until.is_some_and(|until| until <= now) => {
+                self.state = State::Terminated;
+            }
             State::Calling { .. }
             | State::Proceeding
             | State::Accepted { .. }
@@ -128,6 +133,12 @@ impl ClientInvite {
         self.state = State::Terminated;
     }
 
+    /// The dialog of this re-INVITE has ended. Its answer is acknowledged if it still comes, for 64·T1 more: RFC 3261
+    /// sets no timer in Proceeding, and here no user is left who could.
+    pub fn orphan(&mut self, now: Tick) {
+        self.orphan_until = Some(now + self.timing.t1x64());
+    }
+
     /// Hands out the request again for another connection, as long as nobody has answered it.
     pub fn unanswered(&self) -> Option<&Bytes> {
         match &self.state {
@@ -145,7 +156,8 @@ impl ClientInvite {
             State::Calling { give_up_at, .. } => Some((*give_up_at, "B")),
             State::Accepted { until } => Some((*until, "M")),
             State::Completed { until, .. } => Some((*until, "D")),
-            State::Proceeding | State::Terminated => None,
+            State::Proceeding => self.orphan_until.map(|until| (until, "orphan")),
+            State::Terminated => None,
         }
     }
 
@@ -262,6 +274,19 @@ Completed + abandon = / Terminated
         respond(&mut invite, 10, 486, &mut out);
         assert_eq!(out[1..], [Output::Send(Bytes::from_static(b"ACK")), Output::Deliver]);
         assert!(invite.is_over());
+    }
+
+    #[test]
+    fn an_orphan_is_waited_for_in_proceeding_for_64_t1_and_no_longer() {
+        let mut out = Vec::new();
+        let mut invite = start(Carriage::Reliable, &mut out);
+        respond(&mut invite, 10, 100, &mut out);
+        assert_eq!(invite.next_deadline(), None);
+        invite.orphan(Tick::from_millis(500));
+        assert_eq!(invite.next_deadline(), Some((Tick::from_millis(32_500), "orphan")));
+        out.clear();
+        invite.handle_timeout(Tick::from_millis(32_500), &mut out);
+        assert!(invite.is_over() && out.is_empty());
     }
 
     #[test]
