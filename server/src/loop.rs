@@ -327,17 +327,20 @@ impl Control {
     fn carry_out(&mut self, now: Now) {
         for round in 0..ROUNDS_PER_TURN_MAX {
             let mut is_quiet = true;
-            while let Some(transmit) = self.switch.poll_transmit() {
-                is_quiet = false;
-                self.sockets.transmit(transmit, &mut Told { switch: &mut self.switch, now });
-            }
-            self.sockets.flush(&mut Told { switch: &mut self.switch, now });
+            // Commands leave before messages: who is told of an answer talks at once, and his first packet must find
+            // the plan that lets it through.
             while let Some((id, command)) = self.switch.poll_command() {
                 is_quiet = false;
                 if let Some(worker) = self.workers.get_mut(usize::from(id.0)) {
                     worker.keep(command);
                 }
             }
+            self.workers.iter_mut().for_each(Worker::send_waiting);
+            while let Some(transmit) = self.switch.poll_transmit() {
+                is_quiet = false;
+                self.sockets.transmit(transmit, &mut Told { switch: &mut self.switch, now });
+            }
+            self.sockets.flush(&mut Told { switch: &mut self.switch, now });
             while let Some((id, ask)) = self.switch.poll_ask() {
                 is_quiet = false;
                 self.service.ask(id, ask);
@@ -349,9 +352,6 @@ impl Control {
             if is_quiet {
                 break;
             }
-        }
-        for worker in &mut self.workers {
-            worker.send_waiting();
         }
     }
 }
