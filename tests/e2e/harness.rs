@@ -47,6 +47,7 @@ fn report(side: Side, call: u32, peer: u32) -> Report {
         call,
         sent: 5,
         received: 5,
+        missing: Vec::new(),
         duplicates: 0,
         peer: Some(peer),
         faults: Vec::new(),

@@ -45,6 +45,8 @@ pub struct Report {
     pub sent: u32,
     /// Different packets of the other end that came.
     pub received: u32,
+    /// The first few that did not come.
+    pub missing: Vec<u32>,
     pub duplicates: u32,
     /// The end that spoke to this one.
     pub peer: Option<u32>,
@@ -105,7 +107,7 @@ pub fn assert_all_heard(reports: &[Report], packets: u32) {
     let calls = reports.len() / 2;
     let mut bad: Vec<String> = Vec::new();
     for report in reports {
-        let complete = report.sent == packets && report.received == packets;
+        let complete = report.sent == packets && report.received == packets && report.missing.is_empty();
         if !complete || report.fault_count > 0 || report.duplicates > 0 {
             bad.push(format!("{report:?}"));
         }
@@ -160,7 +162,7 @@ impl Desk {
             }
             self.ends.iter_mut().for_each(|end| end.send(now));
             if self.stop.load(Ordering::Acquire) && (self.is_complete() || now > last_packet + DRAIN) {
-                return self.ends.into_iter().map(|end| end.report).collect();
+                return self.ends.into_iter().map(End::into_report).collect();
             }
         }
     }
@@ -231,12 +233,18 @@ impl End {
             call,
             sent: 0,
             received: 0,
+            missing: Vec::new(),
             duplicates: 0,
             peer: None,
             faults: Vec::new(),
             fault_count: 0,
         };
         End { socket, remote: None, packets, heard: BTreeSet::new(), stream: None, report }
+    }
+
+    fn into_report(self) -> Report {
+        let missing = (0..self.packets).filter(|index| !self.heard.contains(index)).take(5).collect();
+        Report { missing, ..self.report }
     }
 
     fn due(&self) -> Option<Instant> {
