@@ -2,8 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use signaling::sdp::proxy::{Relay, RelayPorts, rewrite};
 use signaling::sdp::Session;
+use signaling::sdp::filter::filter;
+use signaling::sdp::proxy::{Relay, RelayPorts, rewrite};
 
 fuzz_target!(|data: &[u8]| {
     let ports = RelayPorts { audio: Some(16384), video: Some(16386), image: Some(16388), text: None };
@@ -19,7 +20,11 @@ fuzz_target!(|data: &[u8]| {
         let _ = (session.direction(media), session.is_hold(media), session.remote_address(media));
         let _ = (media.rtpmaps().count(), media.ptime_ms(), media.maxptime_ms(), media.rtcp_port());
     }
-    let relayed = Session::parse(&rewritten.expect("what parses can be rewritten")).expect("and parses again");
+    let filtered = filter(data, "remove(0)|only(opus)").expect("what parses can be filtered");
+    let filtered = Session::parse(&filtered).expect("and parses again");
+    assert_eq!(filtered.media.len(), session.media.len());
+    let relayed =
+        Session::parse(&rewritten.expect("what parses can be rewritten")).expect("and parses again");
     let addresses = relayed.media.iter().filter_map(|media| relayed.remote_address(media));
     assert!(addresses.into_iter().all(|to| to.ip() == address && (16384..16390).contains(&to.port())));
 });

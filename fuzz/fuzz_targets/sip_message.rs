@@ -25,7 +25,8 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!((answer.call_id(), answer.cseq()), (message.call_id(), message.cseq()));
     }
     // Every header put into another message is a value there and nothing else.
-    let copy = Builder::request(message.method(), message.request_uri()).headers(message.all_headers()).finish();
+    let copy =
+        Builder::request(message.method(), message.request_uri()).headers(message.all_headers()).finish();
     let repeated = Message::parse(copy).map(|copy| copy.all_headers().count());
     assert!(repeated.map_or(true, |count| count <= message.all_headers().count() + 1));
 });
