@@ -1,7 +1,7 @@
 //! SIP and SDP without sockets: messages, transactions, dialogs, the endpoint.
 //!
-//! The lower half reads and writes text and knows no state: [`message`], [`header_name`], [`uri`], [`name_addr`],
-//! [`via`], [`builder`].
+//! The lower half reads and writes text and knows no state: [`message`] with its parts ([`header_name`], [`uri`],
+//! [`name_addr`], [`via`], [`reason`]), [`builder`], [`framing`] of TCP streams, [`sdp`] and [`digest`].
 
 #![forbid(unsafe_code)]
 
