@@ -69,8 +69,8 @@ impl DialString {
 
     /// Writes the dial string so that parsing gives it back, provenance and all.
     ///
-    /// That holds for everything that [`parse`](DialString::parse) makes. In one made by hand, an endpoint type holds
-    /// no slash, and brackets that are not closed within trusted data have no way to be written.
+    /// That holds for everything that [`parse`](DialString::parse) makes, and for what is made by hand if its endpoint
+    /// types are names without slash.
     pub fn to_text(&self) -> Text {
         print::print(self)
     }
