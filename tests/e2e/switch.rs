@@ -24,7 +24,7 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Starts the switch on `conf` and waits until it answers OPTIONS.
+    /// Starts the switch on `conf` and waits until it answers OPTIONS and says that it is ready.
     pub fn start(site: &Site, conf: &Conf) -> Switch {
         let directory = conf.write(site);
         let output = site.directory().join("switch.out");
@@ -41,6 +41,7 @@ impl Switch {
         let records = site.directory().join("log/cdr-csv/Master.csv");
         let mut switch = Switch { child, output, address: site.switch(), records };
         switch.await_options();
+        switch.await_ready();
         switch
     }
 
@@ -87,6 +88,13 @@ impl Switch {
         let status = self.exited();
         assert!(status.success(), "crosspoint: {status}\n{}", self.output());
         assert!(!self.output().contains("panicked at"), "a panic:\n{}", self.output());
+    }
+
+    /// The line that says that calls can be placed: RTP ports are there, too.
+    fn await_ready(&mut self) {
+        crate::wait::until("the line that says ready", START_MAX, || {
+            self.output().lines().any(|line| line.starts_with("ready: ")).then_some(())
+        });
     }
 
     fn await_options(&mut self) {
