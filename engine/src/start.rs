@@ -187,30 +187,10 @@ fn start_worker(
     let wake = worker_bell.try_clone().map_err(EngineError::Worker)?;
     let bell = own_bell.try_clone().map_err(EngineError::Worker)?;
     let ends = Ends { commands: commands_end, reports: reports_end, bell };
-    let (choice, buffers) = (settings.back_end, settings.packet_buffers);
-    let receive_buffer_bytes = settings.receive_buffer_bytes;
     let (tell, started) = mpsc::channel();
-    let body = move || {
-        if let Some(core) = core {
-            core_affinity::set_for_current(core);
-        }
-        let mover = match open_mover(choice, table.slots_max(), buffers, wake) {
-            Ok((mover, refused)) => {
-                let _ = tell.send(Ok((mover.back_end(), refused)));
-                mover
-            }
-            Err(error) => {
-                let _ = tell.send(Err(error));
-                return;
-            }
-        };
-        let mut worker = Worker::new(table, mover, ends, receive_buffer_bytes);
-        if let Err(error) = worker.run() {
-            tracing::error!(worker = id.0, %error, "media worker ended");
-        }
-    };
+    let settings = settings.clone();
+    let body = move || run_worker(id, core, &settings, table, (ends, wake), &tell);
     let thread = std::thread::Builder::new().name(format!("media-{}", id.0)).spawn(body);
-    let thread = Some(thread.map_err(EngineError::Worker)?);
     let link = WorkerLink {
         id,
         core: core.map(|core| core.id),
@@ -220,26 +200,55 @@ fn start_worker(
         own_bell,
         asleep: false,
         commands_refused: 0,
-        thread,
+        thread: Some(thread.map_err(EngineError::Worker)?),
     };
     let ended = || Err(EngineError::Worker(io::Error::other("its thread ended at once")));
     Ok((link, started.recv().unwrap_or_else(|_| ended())))
 }
 
+/// A worker's thread. The back end is opened here, because a ring belongs to the thread that made it.
+fn run_worker(
+    id: WorkerId,
+    core: Option<CoreId>,
+    settings: &MediaSettings,
+    table: StreamTable,
+    (ends, wake): (Ends, Bell),
+    tell: &mpsc::Sender<Started>,
+) {
+    if let Some(core) = core {
+        // Unpinned is slower, not wrong.
+        core_affinity::set_for_current(core);
+    }
+    let (mover, started) = match open_mover(settings, table.slots_max(), wake) {
+        Ok((mover, refused)) => {
+            let back_end = mover.back_end();
+            (Some(mover), Ok((back_end, refused)))
+        }
+        Err(error) => (None, Err(error)),
+    };
+    // Whoever starts us waits for this; if he is gone, the closed queues end the worker.
+    let _ = tell.send(started);
+    let Some(mover) = mover else { return };
+    let mut worker = Worker::new(table, mover, ends, settings.receive_buffer_bytes);
+    if let Err(error) = worker.run() {
+        tracing::error!(worker = id.0, %error, "a media worker cannot go on");
+    }
+}
+
 /// Opens the back end that is wanted; with `Auto`, the reason why it is not io_uring comes along.
 fn open_mover(
-    choice: BackEndChoice,
+    settings: &MediaSettings,
     slots: usize,
-    buffers: u16,
     wake: Bell,
 ) -> Result<(Mover, Option<RingError>), EngineError> {
+    let choice = settings.back_end;
     // No more sockets can be open, and the kernel registers no more files, than the limit says.
     let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
     let slots = u32::try_from(files.min(slots as u64)).unwrap_or(u32::MAX);
     let mut refused = None;
     if choice != BackEndChoice::Mmsg {
         let wake = wake.try_clone().map_err(EngineError::Worker)?;
-        match Ring::open(slots, buffers, wake.into()) {
+        match Ring::open(slots, settings.packet_buffers, wake.into()) {
             Ok(ring) => return Ok((Mover::Ring(ring), None)),
             Err(error) if choice == BackEndChoice::IoUring => return Err(EngineError::Ring(error)),
             Err(error) => refused = Some(error),

@@ -72,6 +72,9 @@ pub enum Command {
         /// Which port.
         port: PortId,
     },
+    /// Two commands between which no packet passes. The two legs of a call that leave a worker together, or come
+    /// together, are told so: otherwise what one leg hears while the other is away has nowhere to go and is lost.
+    Both(Box<[Command; 2]>),
     /// Ends all streams and the worker.
     Stop,
 }

@@ -16,6 +16,8 @@ pub(super) struct Destinations {
 impl Destinations {
     pub(super) fn new(addresses: &[IpAddr], port_start: u16, port_end: u16) -> Destinations {
         let addresses = addresses.iter().map(IpAddr::to_canonical).collect();
+        // Ports are used in pairs, an even one first: what does not make a pair is not ours.
+        let (port_start, port_end) = (port_start.saturating_add(port_start % 2), port_end.saturating_sub(1) | 1);
         Destinations { addresses, port_start, port_end }
     }
 
@@ -55,7 +57,7 @@ mod tests {
 
     fn admit(local: &str, remote: &str) -> bool {
         let own = [IpAddr::from([192, 0, 2, 1]), "2001:db8::1".parse().expect("an address")];
-        let destinations = Destinations::new(&own, 16_384, 32_767);
+        let destinations = Destinations::new(&own, 16_384, 32_768);
         let address = |text: &str| text.parse().expect("a socket address");
         destinations.admit(address(local), Some(address(remote))).is_some()
     }

@@ -118,7 +118,9 @@ fn another_port_of_the_host_is_followed_only_when_the_old_one_is_silent() {
     for now_ms in (2_000..silent_from + 500).step_by(20) {
         assert!(!packet(&mut source, now_ms, "192.0.2.1:4002"));
     }
-    assert!(!packet(&mut source, silent_from + 500, "198.51.100.1:4002"), "another host never");
+    for _ in 0..10 {
+        assert!(!packet(&mut source, silent_from + 500, "198.51.100.1:4002"), "another host never");
+    }
     let taken: Vec<_> =
         [500, 520, 540].map(|ms| packet(&mut source, silent_from + ms, "192.0.2.1:4002")).into();
     assert_eq!(taken, [false, false, true]);
