@@ -44,3 +44,57 @@ pub fn check(source: &Source, out: &mut dyn Write) -> io::Result<Verdict> {
 fn counted(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::globals::Directories;
+    use crate::testing::Directory;
+
+    fn run(files: &[(&str, &str)]) -> (Verdict, String) {
+        let directory = Directory::new("check");
+        files.iter().for_each(|(name, content)| directory.write(name, content));
+        let source = Source { directories: Directories::of(directory.join("").as_ref()), allow_exec: false };
+        let mut out = Vec::new();
+        let verdict = check(&source, &mut out).expect("prints");
+        let text = String::from_utf8(out).expect("is text");
+        (
+            verdict,
+            text.replace(&directory.join(""), "").replace(directory.join("").trim_end_matches('/'), "DIR"),
+        )
+    }
+
+    #[test]
+    fn an_error_names_the_included_file_and_line_not_the_joined_text() {
+        let root = r#"<document>
+  <X-PRE-PROCESS cmd="include" data="parts/*.xml"/>
+</document>"#;
+        let (verdict, text) = run(&[
+            ("freeswitch.xml", root),
+            ("parts/a.xml", "<section name=\"configuration\">\n</section>\n"),
+            ("parts/b.xml", "<section name=\"dialplan\">\n  <context name=\"x\"\n</section>\n"),
+        ]);
+        assert_eq!(verdict.errors, 1);
+        assert!(!verdict.passes(false));
+        assert!(text.starts_with("parts/b.xml:"), "{text}");
+        assert!(text.ends_with("DIR: 1 error, 0 warnings: cannot be used\n"), "{text}");
+    }
+
+    #[test]
+    fn warnings_pass_unless_they_are_looked_at_strictly() {
+        let (verdict, text) =
+            run(&[("freeswitch.xml", "<document>\n<section name=\"chatplan\"/>\n</document>")]);
+        assert_eq!(verdict.errors, 0);
+        assert!(verdict.passes(false) && !verdict.passes(true));
+        assert!(text.starts_with("freeswitch.xml:2:16: section `chatplan` has no effect here\n"), "{text}");
+    }
+
+    #[test]
+    fn what_ships_has_nothing_to_be_said_of() {
+        let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf");
+        let source = Source { directories: Directories::of(conf.as_ref()), allow_exec: false };
+        let mut out = Vec::new();
+        let verdict = check(&source, &mut out).expect("prints");
+        assert!(verdict.passes(true), "{}", String::from_utf8_lossy(&out));
+    }
+}

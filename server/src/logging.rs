@@ -46,7 +46,9 @@ static PANICS: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 
 /// Says where it happened, at once, and keeps it for the line that names the call.
 fn remember(panic: &PanicHookInfo<'_>) {
-    let text = panic.payload_as_str().unwrap_or("a panic without a text");
+    let payload = panic.payload();
+    let owned = payload.downcast_ref::<String>().map(String::as_str);
+    let text = owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text");
     let place = panic.location().map_or_else(|| "somewhere".to_owned(), ToString::to_string);
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");

@@ -272,6 +272,9 @@ impl Control {
 
     /// From draining to ending when the last call is over or the grace has run out.
     fn move_on(&mut self, now: Now) {
+        if self.sockets.has_retired() && self.is_empty() {
+            self.sockets.end_retired();
+        }
         let Phase::Draining { until } = self.phase else { return };
         if self.switch.census().channels == 0 || until <= now.tick {
             self.end_calls(now, ENDING_MAX);

@@ -145,3 +145,52 @@ fn failure(ask: &Ask, why: &str) -> Answer {
         Ask::Prompt { .. } => Answer::Prompt(Err(why.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc::channel as std_channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::Directory;
+
+    /// Asks and waits for the answer.
+    fn ask(service: &mut Service, woken: &mpsc::Receiver<()>, ask: Ask) -> Answer {
+        service.ask(AskId(7), ask);
+        woken.recv_timeout(Duration::from_secs(20)).expect("is woken");
+        let (id, answer) = service.poll_answer().expect("an answer");
+        assert_eq!(id, AskId(7));
+        answer
+    }
+
+    #[test]
+    fn names_and_prompts_are_answered_through_the_waker() {
+        let directory = Directory::new("service");
+        let (wake, woken) = std_channel();
+        let wake = std::sync::Mutex::new(wake);
+        let wake: Wake = Arc::new(move || {
+            let _ = wake.lock().expect("not poisoned").send(());
+        });
+        let mut service = Service::start(directory.join("").into(), wake).expect("starts");
+        let host = |host: &str| Ask::Resolve { query: signaling::QueryId(1), host: host.to_owned() };
+        // The hosts file knows it, whatever the network is like.
+        match ask(&mut service, &woken, host("localhost")) {
+            Answer::Resolved(found) => assert!(found.contains(&Ipv4Addr::LOCALHOST.into()), "{found:?}"),
+            other => panic!("{other:?}"),
+        }
+        match ask(&mut service, &woken, Ask::Prompt { path: "absent.wav".to_owned() }) {
+            Answer::Prompt(Err(why)) => assert!(why.ends_with("no such file")),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(service.asked, 0);
+    }
+
+    #[test]
+    fn a_question_beyond_the_limit_fails_at_once() {
+        let mut service = Service::start("/".into(), Arc::new(|| {})).expect("starts");
+        service.asked = ASKS_MAX;
+        service.ask(AskId(1), Ask::Prompt { path: "x".to_owned() });
+        assert!(matches!(service.poll_answer(), Some((AskId(1), Answer::Prompt(Err(_))))));
+    }
+}

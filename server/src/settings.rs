@@ -18,6 +18,8 @@ pub mod gateway;
 mod modules;
 pub mod profile;
 pub mod sofia;
+#[cfg(test)]
+mod tests;
 pub mod time_zone;
 
 use std::collections::BTreeMap;

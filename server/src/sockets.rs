@@ -5,6 +5,8 @@
 //! share of the turn is used up; in the second case it is read again in the next turn.
 
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod udp;
 
 use std::collections::HashMap;
@@ -153,6 +155,16 @@ impl Sockets {
         failures
     }
 
+    /// Whether a reload has left sockets behind that wait for their calls to end.
+    pub fn has_retired(&self) -> bool {
+        self.listeners.iter().any(|(_, listener)| listener.is_retired())
+    }
+
+    /// Ends sockets that a reload has left behind.
+    pub fn end_retired(&mut self) {
+        self.end_listeners(|listener| listener.is_retired());
+    }
+
     /// Whether the token is one of ours.
     pub fn owns(token: Token) -> bool {
         token.0 >= LISTENER_TOKENS
@@ -222,30 +234,42 @@ impl Sockets {
         &self.counters
     }
 
-    /// Where listeners are bound, in the order in which they were asked for.
+    /// Where listeners are bound; those that a reload has taken away are left out.
     pub fn bound(&self) -> impl Iterator<Item = (ListenerId, Transport, SocketAddr)> {
-        self.listeners.iter().map(|(_, listener)| match listener {
+        let listeners = self.listeners.iter().map(|(_, listener)| listener);
+        listeners.filter(|listener| !listener.is_retired()).map(|listener| match listener {
             Listener::Udp(udp) => (udp.id, Transport::Udp, udp.local),
             Listener::Tcp(tcp) => (tcp.id, Transport::Tcp, tcp.local),
         })
     }
 
+    /// Ends listeners that are not named. A UDP socket stays while there may be calls on it, unless its address is
+    /// wanted under another name.
     fn end_unnamed(&mut self, wanted: &[(ProfileId, ListenerSettings)]) {
+        let is_named = |id, local| wanted.iter().any(|(_, named)| named.id == id && named.local == local);
+        let is_claimed =
+            |local| wanted.iter().any(|(_, named)| named.local == local && named.transport == Transport::Udp);
+        self.end_listeners(|listener| match listener {
+            Listener::Tcp(tcp) => !is_named(tcp.id, tcp.local),
+            Listener::Udp(udp) => {
+                udp.is_retired = !is_named(udp.id, udp.local);
+                udp.is_retired && is_claimed(udp.local)
+            }
+        });
+    }
+
+    fn end_listeners(&mut self, mut is_over: impl FnMut(&mut Listener) -> bool) {
         let registry = &self.registry;
         self.listeners.retain(|_, listener| {
-            let (id, local) = match listener {
-                Listener::Udp(udp) => (udp.id, udp.local),
-                Listener::Tcp(tcp) => (tcp.id, tcp.local),
-            };
-            let stays = wanted.iter().any(|(_, named)| named.id == id && named.local == local);
-            if !stays {
-                // Dropping the socket ends it all the same.
-                let _ = match listener {
-                    Listener::Udp(udp) => registry.deregister(&mut udp.socket),
-                    Listener::Tcp(tcp) => registry.deregister(&mut tcp.socket),
-                };
+            if !is_over(listener) {
+                return true;
             }
-            stays
+            // Dropping the socket ends it all the same.
+            let _ = match listener {
+                Listener::Udp(udp) => registry.deregister(&mut udp.socket),
+                Listener::Tcp(tcp) => registry.deregister(&mut tcp.socket),
+            };
+            false
         });
     }
 
@@ -401,5 +425,9 @@ impl Listener {
             Listener::Udp(udp) => udp.id,
             Listener::Tcp(tcp) => tcp.id,
         }
+    }
+
+    fn is_retired(&self) -> bool {
+        matches!(self, Listener::Udp(udp) if udp.is_retired)
     }
 }

@@ -12,6 +12,8 @@
 
 mod files;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;

@@ -31,6 +31,8 @@ pub struct UdpListener {
     pub id: ListenerId,
     pub local: SocketAddr,
     pub socket: UdpSocket,
+    /// A reload has taken it away; it stays while calls may need it to end.
+    pub is_retired: bool,
     waiting: VecDeque<(SocketAddr, Bytes)>,
     attempts: u8,
 }
@@ -54,7 +56,7 @@ impl UdpListener {
         let socket = UdpSocket::from_std(socket.into());
         // A test asks for port 0.
         let local = socket.local_addr()?;
-        Ok(UdpListener { id, local, socket, waiting: VecDeque::new(), attempts: 0 })
+        Ok(UdpListener { id, local, socket, is_retired: false, waiting: VecDeque::new(), attempts: 0 })
     }
 
     /// Takes what has arrived; true when the turn's share was used up before the socket was empty.

@@ -91,6 +91,30 @@ mod tests {
         assert_eq!(set_by("bridge", "sofia/a/b"), None);
     }
 
+    /// Sources of the rooms that look at variables.
+    fn sources(directory: &std::path::Path, all: &mut String) {
+        for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                sources(&path, all);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                *all += &std::fs::read_to_string(&path).expect("text").to_ascii_lowercase();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_have_no_effect_is_looked_at_nowhere() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut all = String::new();
+        for room in ["switch/src", "dialplan/src", "server/src/service"] {
+            sources(&root.join(room), &mut all);
+        }
+        let honoured: Vec<&str> =
+            WITHOUT_EFFECT.into_iter().filter(|name| all.contains(&format!("\"{name}\""))).collect();
+        assert_eq!(honoured, Vec::<&str>::new(), "these belong to HONOURED by now");
+    }
+
     #[test]
     fn a_misspelt_variable_is_told_unless_something_reads_it() {
         let mut problems = Problems::new();
