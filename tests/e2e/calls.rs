@@ -119,3 +119,18 @@ fn early_media_is_heard_before_and_after_the_answer() {
     assert_all_heard(&phones.finish(), PACKETS);
     switch.stop();
 }
+
+/// A switch that quietly falls back would pass every other test.
+#[test]
+fn io_uring_is_used_where_the_machine_permits_it() {
+    let site = Site::new("back-end");
+    let ring: std::io::Result<io_uring::IoUring> =
+        io_uring::IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(8);
+    let expected = if ring.is_ok() { "media by io_uring" } else { "media by mmsg" };
+    let switch = Switch::start(&site, &Conf::new(&site));
+    assert!(switch.output().contains(expected), "{expected} was expected:\n{}", switch.output());
+    switch.stop();
+    let forced = Switch::start(&site, &Conf::new(&site).switch("media-back-end", "mmsg"));
+    assert!(forced.output().contains("media by mmsg"), "{}", forced.output());
+    forced.stop();
+}
