@@ -126,11 +126,11 @@ fn io_uring_is_used_where_the_machine_permits_it() {
     let site = Site::new("back-end");
     let ring: std::io::Result<io_uring::IoUring> =
         io_uring::IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(8);
-    let expected = if ring.is_ok() { "media by io_uring" } else { "media by mmsg" };
+    let expected = if ring.is_ok() { "media by io_uring" } else { "media by recvmmsg" };
     let switch = Switch::start(&site, &Conf::new(&site));
     assert!(switch.output().contains(expected), "{expected} was expected:\n{}", switch.output());
     switch.stop();
     let forced = Switch::start(&site, &Conf::new(&site).switch("media-back-end", "mmsg"));
-    assert!(forced.output().contains("media by mmsg"), "{}", forced.output());
+    assert!(forced.output().contains("media by recvmmsg"), "{}", forced.output());
     forced.stop();
 }
