@@ -17,7 +17,8 @@ impl Destinations {
     pub(super) fn new(addresses: &[IpAddr], port_start: u16, port_end: u16) -> Destinations {
         let addresses = addresses.iter().map(IpAddr::to_canonical).collect();
         // Ports are used in pairs, an even one first: what does not make a pair is not ours.
-        let (port_start, port_end) = (port_start.saturating_add(port_start % 2), port_end.saturating_sub(1) | 1);
+        let (port_start, port_end) =
+            (port_start.saturating_add(port_start % 2), port_end.saturating_sub(1) | 1);
         Destinations { addresses, port_start, port_end }
     }
 

@@ -272,6 +272,31 @@ fn m6_who_comes_first_is_not_who_stays() {
     }
 }
 
+#[test]
+fn junk_before_anybody_speaks_proves_nothing_and_does_not_close_the_window() {
+    for mode in [StreamMode::Rewrite, StreamMode::Opaque] {
+        let mut scene = Scene::new(2, mode, RtcpPlan::Off, STRANGER);
+        let mut junk: Vec<Vec<u8>> = malformed();
+        junk.push(vec![0x80, 203, 0, 1, 1, 2, 3, 4]);
+        // STUN and DTLS.
+        junk.push(vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        junk.push([&[22, 0xfe, 0xfd][..], &[0; 60]].concat());
+        if mode == StreamMode::Rewrite {
+            junk.push(rtp(33, 1, 1, 1, &[0xee; 160]));
+        }
+        for bytes in junk.iter().cycle().take(2_000) {
+            let reason = scene.world.dropped(scene.mallory, scene.a.local, bytes);
+            assert_eq!(reason, DropReason::Foreign, "{bytes:02x?}");
+        }
+        // Alice comes from elsewhere than her SDP says, and is learned.
+        scene.alice.address = address("198.51.100.77:7777");
+        for _ in 0..20 {
+            scene.world.packet(scene.alice.address, scene.a.local, &scene.alice.speak());
+        }
+        assert_eq!(scene.world.take_sent_to(scene.bob.address).len(), 11);
+    }
+}
+
 /// A window in which only the hosts of SDP and of signalling count.
 const SAME_HOST: Learning =
     Learning::Window { packets: 10, window_packets: 20, signalling_peer: None, same_host_only: true };

@@ -189,6 +189,9 @@ fn rtcp_on_the_rtp_port_passes_only_where_both_plans_have_it_there() {
     world.command(Command::Update { stream: a.id, plan: muxed(ALICE, b.id) });
     assert_eq!(world.dropped(address(ALICE), a.local, &RTCP), DropReason::Rtcp);
     world.command(Command::Update { stream: b.id, plan: muxed(BOB, a.id) });
+    world.command(Command::Update { stream: a.id, plan: plan(ALICE, Some(b.id)) });
+    assert_eq!(world.dropped(address(ALICE), a.local, &RTCP), DropReason::Rtcp);
+    world.command(Command::Update { stream: a.id, plan: muxed(ALICE, b.id) });
     world.packet(address(ALICE), a.local, &RTCP);
     let sent = world.take_sent_to(address(BOB));
     assert_eq!((sent[0].from, &sent[0].bytes[..]), (b.local, &RTCP[..]));
