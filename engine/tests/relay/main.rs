@@ -124,7 +124,6 @@ fn running_audio_moves_between_two_workers_without_a_loss() {
         let mut world = World::start(&settings);
         let (left, right) = (phone(75), phone(75));
         let legs = world.join(W0, [address(&left), address(&right)], StreamMode::Rewrite);
-        let [a, b] = legs;
         // To a phone that was never heard only so much is sent.
         let [a, b] = legs;
         pass(&left, &a, &right, &b, 0);
