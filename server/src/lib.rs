@@ -13,6 +13,7 @@ pub mod batch;
 pub mod check;
 pub mod cli;
 pub mod events;
+pub mod fence;
 pub mod files;
 pub mod globals;
 pub mod logging;

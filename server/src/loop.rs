@@ -26,6 +26,7 @@ use signaling::{ConnectionId, ListenerId};
 use switch::{Cause, Request, Switch};
 
 use crate::events;
+use crate::fence::Fence;
 use crate::ready::Readiness;
 use crate::reload::Reloader;
 use crate::service::Service;
@@ -125,6 +126,7 @@ pub struct Control {
     readiness: Readiness,
     shutdown_grace: Duration,
     phase: Phase,
+    fence: Fence,
     /// A source had more than its share.
     is_unfinished: bool,
 }
@@ -152,6 +154,7 @@ impl Control {
             readiness: parts.readiness,
             shutdown_grace: parts.shutdown_grace,
             phase: Phase::Serving,
+            fence: Fence::default(),
             is_unfinished: false,
         })
     }
@@ -169,13 +172,30 @@ impl Control {
             let now = self.clock.read();
             self.turn(now, &events);
         }
+        self.tell_counters();
         self.records.finish();
         Ok(())
     }
 
+    /// The last word on what was refused, dropped or lost.
+    fn tell_counters(&self) {
+        let own = [
+            ("panics_caught", self.fence.caught()),
+            ("commands_dropped", self.workers.iter().map(|worker| worker.dropped).sum()),
+            ("commands_refused", self.workers.iter().map(|worker| worker.link.commands_refused()).sum()),
+        ];
+        let sockets = self.sockets.counters().iter();
+        let (switch, signaling) = (self.switch.counters(), self.switch.signaling_counters());
+        for (counter, value) in own.into_iter().chain(sockets).chain(switch.iter()).chain(signaling) {
+            if value > 0 {
+                tracing::info!(counter, value, "counted");
+            }
+        }
+    }
+
     fn turn(&mut self, now: Now, events: &Events) {
         self.is_unfinished = false;
-        let mut upper = Told { switch: &mut self.switch, now };
+        let mut upper = Told { switch: &mut self.switch, fence: &mut self.fence, now };
         self.sockets.handle_unfinished(&mut upper);
         let mut has_signal = false;
         for event in events {
@@ -193,7 +213,7 @@ impl Control {
             self.replace_configuration(now, loaded);
         }
         if self.switch.next_deadline().is_some_and(|(due, _)| due <= now.tick) {
-            self.switch.handle_timeout(now);
+            self.fence.run("a timer", || self.switch.handle_timeout(now));
         }
         self.move_on(now);
         self.carry_out(now);
@@ -225,7 +245,7 @@ impl Control {
                 if let Report::PortReady { .. } | Report::PortsExhausted { .. } = &report {
                     self.readiness.handle_report(id, &report);
                 }
-                self.switch.handle_report(now, id, report);
+                self.fence.run("a worker's report", || self.switch.handle_report(now, id, report));
                 taken += 1;
                 if taken == REPORTS_PER_TURN_MAX {
                     self.is_unfinished = true;
@@ -242,7 +262,7 @@ impl Control {
     fn take_answers(&mut self, now: Now) {
         for _ in 0..ANSWERS_PER_TURN_MAX {
             let Some((id, answer)) = self.service.poll_answer() else { return };
-            self.switch.handle_answer(now, id, answer);
+            self.fence.run("an answer", || self.switch.handle_answer(now, id, answer));
         }
         self.is_unfinished = true;
     }
@@ -341,9 +361,10 @@ impl Control {
             self.workers.iter_mut().for_each(Worker::send_waiting);
             while let Some(transmit) = self.switch.poll_transmit() {
                 is_quiet = false;
-                self.sockets.transmit(transmit, &mut Told { switch: &mut self.switch, now });
+                self.sockets
+                    .transmit(transmit, &mut Told { switch: &mut self.switch, fence: &mut self.fence, now });
             }
-            self.sockets.flush(&mut Told { switch: &mut self.switch, now });
+            self.sockets.flush(&mut Told { switch: &mut self.switch, fence: &mut self.fence, now });
             while let Some((id, ask)) = self.switch.poll_ask() {
                 is_quiet = false;
                 self.service.ask(id, ask);
@@ -384,35 +405,45 @@ impl Worker {
 /// The switch, told what sockets have to say.
 struct Told<'a> {
     switch: &'a mut Switch,
+    fence: &'a mut Fence,
     now: Now,
+}
+
+impl Told<'_> {
+    fn tell<T>(&mut self, what: &'static str, input: impl FnOnce(&mut Switch, Now) -> T) -> Option<T> {
+        let now = self.now;
+        self.fence.run(what, || input(self.switch, now))
+    }
 }
 
 impl Upper for Told<'_> {
     fn datagram(&mut self, listener: ListenerId, source: SocketAddr, bytes: Bytes) {
-        self.switch.handle_datagram(self.now, listener, source, bytes);
+        self.tell("a datagram", |switch, now| switch.handle_datagram(now, listener, source, bytes));
     }
 
-    fn accepted(&mut self, listener: ListenerId, source: SocketAddr) -> ConnectionId {
-        self.switch.handle_accepted(self.now, listener, source)
+    fn accepted(&mut self, listener: ListenerId, source: SocketAddr) -> Option<ConnectionId> {
+        self.tell("a new connection", |switch, now| switch.handle_accepted(now, listener, source))
     }
 
     fn connected(&mut self, connection: ConnectionId, local: SocketAddr) {
-        self.switch.handle_connected(self.now, connection, local);
+        self.tell("a connection", |switch, now| switch.handle_connected(now, connection, local));
     }
 
     fn connect_failed(&mut self, connection: ConnectionId) {
-        self.switch.handle_connect_failed(self.now, connection);
+        self.tell("a failed connection", |switch, now| switch.handle_connect_failed(now, connection));
     }
 
     fn stream(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        self.switch.handle_stream(self.now, connection, bytes);
+        self.tell("bytes of a connection", |switch, now| switch.handle_stream(now, connection, bytes));
     }
 
     fn closed(&mut self, connection: ConnectionId) {
-        self.switch.handle_closed(self.now, connection);
+        self.tell("the end of a connection", |switch, now| switch.handle_closed(now, connection));
     }
 
     fn transport_error(&mut self, listener: ListenerId, destination: SocketAddr) {
-        self.switch.handle_transport_error(self.now, listener, destination);
+        self.tell("a transport error", |switch, now| {
+            switch.handle_transport_error(now, listener, destination)
+        });
     }
 }

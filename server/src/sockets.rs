@@ -38,8 +38,8 @@ const _: () = assert!(CONNECTION_TOKENS > LISTENER_TOKENS && CONNECTIONS_MAX < L
 pub trait Upper {
     /// A datagram came.
     fn datagram(&mut self, listener: ListenerId, source: SocketAddr, bytes: Bytes);
-    /// A peer connected; it gets the name that is returned.
-    fn accepted(&mut self, listener: ListenerId, source: SocketAddr) -> ConnectionId;
+    /// A peer connected; it gets the name that is returned, or is turned away.
+    fn accepted(&mut self, listener: ListenerId, source: SocketAddr) -> Option<ConnectionId>;
     /// A connection that was asked for stands.
     fn connected(&mut self, connection: ConnectionId, local: SocketAddr);
     /// A connection that was asked for does not come about.
@@ -69,6 +69,22 @@ pub struct SocketCounters {
     pub connections_unread: u64,
     /// Times the system had no descriptor for a connection.
     pub accepts_failed: u64,
+}
+
+impl SocketCounters {
+    /// All of them by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        [
+            ("datagrams_received", self.datagrams_received),
+            ("datagrams_sent", self.datagrams_sent),
+            ("datagrams_undeliverable", self.datagrams_undeliverable),
+            ("datagrams_over_limit", self.datagrams_over_limit),
+            ("connections_over_limit", self.connections_over_limit),
+            ("connections_unread", self.connections_unread),
+            ("accepts_failed", self.accepts_failed),
+        ]
+        .into_iter()
+    }
 }
 
 enum Listener {
@@ -180,6 +196,12 @@ impl Sockets {
         let token = event.token();
         if event.is_writable() {
             self.handle_writable(token, upper);
+        }
+        if event.is_error()
+            && token.0 < CONNECTION_TOKENS
+            && let Some(Listener::Udp(listener)) = self.listeners.get(token.0 - LISTENER_TOKENS)
+        {
+            listener.take_errors(&mut self.counters, upper);
         }
         if event.is_readable() || event.is_error() || event.is_read_closed() {
             self.handle_readable(token, upper);
@@ -392,7 +414,7 @@ impl Sockets {
                 self.counters.connections_over_limit += 1;
                 continue;
             }
-            let name = upper.accepted(id, source);
+            let Some(name) = upper.accepted(id, source) else { continue };
             if self.adopt(Connection::accepted(name, stream)).is_err() {
                 upper.closed(name);
             }

@@ -112,14 +112,8 @@ impl Records {
     }
 
     /// Writes everything and ends the thread.
-    pub fn finish(mut self) {
-        for order in std::mem::take(&mut self.overflow) {
-            let _ = self.sender.send(order);
-        }
-        let _ = self.sender.send(Order::Finish);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+    pub fn finish(self) {
+        drop(self);
     }
 
     fn send(&mut self, order: Order) {
@@ -133,6 +127,19 @@ impl Records {
                     self.counters.rows_lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
+        }
+    }
+}
+
+impl Drop for Records {
+    /// Also when the control thread ends by a panic: what is over is billed.
+    fn drop(&mut self) {
+        for order in std::mem::take(&mut self.overflow) {
+            let _ = self.sender.send(order);
+        }
+        let _ = self.sender.send(Order::Finish);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
@@ -174,10 +181,16 @@ impl Writer {
 
     fn run(&mut self, orders: &Receiver<Order>) {
         loop {
-            let mut first = match orders.recv_timeout(SYNC_INTERVAL) {
-                Ok(order) => Some(order),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+            let is_idle = self.waiting.is_empty() && self.unsynced_since.is_none();
+            let mut first = if is_idle {
+                let Ok(order) = orders.recv() else { return self.finish() };
+                Some(order)
+            } else {
+                match orders.recv_timeout(SYNC_INTERVAL) {
+                    Ok(order) => Some(order),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return self.finish(),
+                }
             };
             for _ in 0..RECORDS_PER_BATCH_MAX {
                 let Some(order) = first.take().or_else(|| orders.try_recv().ok()) else { break };

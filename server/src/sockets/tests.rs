@@ -34,9 +34,9 @@ impl Upper for Notes {
         self.0.push(Note::Datagram(listener, source, bytes));
     }
 
-    fn accepted(&mut self, listener: ListenerId, _source: SocketAddr) -> ConnectionId {
+    fn accepted(&mut self, listener: ListenerId, _source: SocketAddr) -> Option<ConnectionId> {
         self.0.push(Note::Accepted(listener));
-        ConnectionId(100)
+        Some(ConnectionId(100))
     }
 
     fn connected(&mut self, connection: ConnectionId, _local: SocketAddr) {

@@ -66,7 +66,6 @@ impl UdpListener {
         counters: &mut SocketCounters,
         upper: &mut dyn Upper,
     ) -> bool {
-        self.take_errors(counters, upper);
         for _ in 0..BATCHES_PER_TURN_MAX {
             let take = |source: SocketAddr, bytes| upper.datagram(self.id, source, bytes);
             match batch.receive(self.socket.as_fd(), take) {
@@ -125,7 +124,7 @@ impl UdpListener {
     }
 
     /// Reads which destinations ICMP reported as unreachable.
-    fn take_errors(&self, counters: &mut SocketCounters, upper: &mut dyn Upper) {
+    pub fn take_errors(&self, counters: &mut SocketCounters, upper: &mut dyn Upper) {
         for _ in 0..ICMP_ERRORS_PER_TURN_MAX {
             let mut data = [0; 64];
             let mut slices = [IoSliceMut::new(&mut data)];
