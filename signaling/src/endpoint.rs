@@ -27,7 +27,7 @@ mod stream;
 mod target;
 mod timers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -159,13 +159,14 @@ impl Endpoint {
             orders: Vec::new(),
             outputs: Vec::new(),
         };
-        endpoint.profiles.set(profiles);
+        endpoint.profiles.set(profiles, |_| false);
         endpoint
     }
 
     /// Takes the profiles of a new configuration. Legs of a profile that is gone end in peace; it takes no new ones.
     pub fn set_profiles(&mut self, profiles: Vec<ProfileSettings>) {
-        self.profiles.set(profiles);
+        let used: BTreeSet<ProfileId> = self.legs.iter().map(|(_, leg)| leg.profile).collect();
+        self.profiles.set(profiles, |id| used.contains(&id));
     }
 
     /// Sets limits other than the default ones.

@@ -252,10 +252,24 @@ impl Session {
         match ours.purpose {
             Purpose::Invite => self.fail(status, origin, None, out),
             Purpose::Bye => self.end(out),
-            Purpose::Request(id) => {
+            Purpose::Request(id) if self.is_wanted() => {
                 self.emit(Event::Response { leg: self.leg, id, response: None, status }, out);
             }
-            Purpose::Unowned => {}
+            Purpose::Request(_) | Purpose::Unowned => {}
+        }
+    }
+
+    /// Whether the owner still wants to hear what becomes of the leg: he has not hung up.
+    pub(crate) fn is_wanted(&self) -> bool {
+        match self.stage {
+            Stage::Calling { hangup: None } | Stage::Proceeding | Stage::Called { .. } | Stage::Confirmed => {
+                true
+            }
+            Stage::Calling { hangup: Some(_) }
+            | Stage::Cancelling { .. }
+            | Stage::Lingering { .. }
+            | Stage::Leaving
+            | Stage::Over => false,
         }
     }
 
@@ -307,6 +321,8 @@ impl Session {
     /// Sends BYE. What the owner has not acknowledged is acknowledged first: the peer needs it to stop resending.
     fn leave(&mut self, headers: Headers, out: &mut Vec<Order>) {
         self.ack_rest(out);
+        self.refuse_rest(out);
+        self.drop_unsent(out);
         let Some(dialog) = self.dialogs.first_mut() else { return self.end(out) };
         let draft = Draft { headers, ..dialog.request(Method::Bye) };
         self.stage = Stage::Leaving;
@@ -319,27 +335,41 @@ impl Session {
         self.end(out);
     }
 
-    /// The leg is over. Requests of the peer that wait get 487 (RFC 3261 §15.1.2), ours are forgotten.
+    /// The leg is over; requests of ours are forgotten.
     fn end(&mut self, out: &mut Vec<Order>) {
         self.ack_rest(out);
-        for theirs in self.theirs.drain(..) {
-            out.push(Order::Respond { server: theirs.server, reply: Reply::new(487) });
-        }
+        self.refuse_rest(out);
+        self.drop_unsent(out);
         if let Some(unacked) = self.unacked.take() {
             out.push(Order::StopAnswer { server: unacked.server });
         }
-        for ours in self.ours.drain(..) {
-            match ours.flight {
-                Flight::Resolving { query } => out.push(Order::Forget { query }),
-                Flight::Sent { client } if ours.method == Method::Invite => {
-                    out.push(Order::Orphan { client });
-                }
-                Flight::Ordered | Flight::Sent { .. } | Flight::Resting { .. } => {}
+        for ours in self.ours.drain(..).filter(|ours| ours.method == Method::Invite) {
+            if let Flight::Sent { client } = ours.flight {
+                out.push(Order::Orphan { client });
             }
         }
         self.stage = Stage::Over;
         self.emit(Event::Ended { leg: self.leg }, out);
         out.push(Order::End);
+    }
+
+    /// Requests of the peer that wait for the owner get 487 when the call ends (RFC 3261 §15.1.2).
+    fn refuse_rest(&mut self, out: &mut Vec<Order>) {
+        for theirs in self.theirs.drain(..) {
+            out.push(Order::Respond { server: theirs.server, reply: Reply::new(487) });
+        }
+    }
+
+    /// Requests of ours that have not left, because of a resolver or of glare, stay here.
+    fn drop_unsent(&mut self, out: &mut Vec<Order>) {
+        self.ours.retain(|ours| match ours.flight {
+            Flight::Resolving { query } => {
+                out.push(Order::Forget { query });
+                false
+            }
+            Flight::Resting { .. } => false,
+            Flight::Ordered | Flight::Sent { .. } => true,
+        });
     }
 
     /// Acknowledges each 2xx that the owner has not.

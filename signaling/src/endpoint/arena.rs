@@ -2,6 +2,9 @@
 
 use slab::Slab;
 
+/// Serials leave the highest bit of a key free for marks.
+const SERIAL_MAX: u32 = u32::MAX >> 1;
+
 /// Values under keys of a serial number and a place. Iteration is in order of places, thus deterministic.
 #[derive(Debug)]
 pub struct Arena<T> {
@@ -31,7 +34,7 @@ impl<T> Arena<T> {
     pub fn insert(&mut self, value: T) -> u64 {
         let key = self.next_key();
         self.slots.insert(Slot { serial: self.next_serial, value });
-        self.next_serial = self.next_serial.checked_add(1).unwrap_or(1);
+        self.next_serial = if self.next_serial == SERIAL_MAX { 1 } else { self.next_serial + 1 };
         key
     }
 

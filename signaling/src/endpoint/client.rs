@@ -1,9 +1,9 @@
 //! Client transactions of an endpoint: what carries our requests, and what their answers set off.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Tick;
@@ -394,8 +394,12 @@ impl Endpoint {
             self.clients.note_tcp_refused(now, address);
         }
         self.tidy_client(key);
+        let session = leg.and_then(|leg| self.legs.get(leg.0)).map(|leg| &leg.session);
+        // Only a BYE is still to be delivered for somebody who has hung up.
+        let is_wanted =
+            leg.is_none() || session.is_some_and(|session| purpose == Purpose::Bye || session.is_wanted());
         match draft {
-            Some(draft) if is_broken && !rest.is_empty() => {
+            Some(draft) if is_broken && is_wanted && !rest.is_empty() => {
                 self.counters.failovers += 1;
                 let kind = Kind::Transaction(purpose);
                 self.advance(now, Errand { profile, leg, kind, draft, affinity }, rest);

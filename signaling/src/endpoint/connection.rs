@@ -1,8 +1,8 @@
 //! Stream connections: which exist, what waits for them, and when they have stood idle too long.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Tick;

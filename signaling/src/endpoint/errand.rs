@@ -7,9 +7,9 @@
 //!                                              └──next address, or UDP ◀──┘
 //! ```
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Tick;

@@ -43,8 +43,9 @@ struct Window {
 }
 
 impl Profiles {
-    /// Takes the profiles of a (new) configuration. What goes on with one that stays, or is retired, is kept.
-    pub(super) fn set(&mut self, settings: Vec<ProfileSettings>) {
+    /// Takes the profiles of a (new) configuration. What goes on in one that stays is kept; one that is gone stays, too,
+    /// as long as it `is_used` or has transactions.
+    pub(super) fn set(&mut self, settings: Vec<ProfileSettings>, is_used: impl Fn(ProfileId) -> bool) {
         for profile in &mut self.list {
             profile.is_retired = true;
         }
@@ -58,7 +59,9 @@ impl Profiles {
                 None => self.list.push(fresh),
             }
         }
-        self.list.retain(|profile| !profile.is_retired || profile.transactions > 0);
+        self.list.retain(|profile| {
+            !profile.is_retired || profile.transactions > 0 || is_used(profile.settings.id)
+        });
         self.listeners.clear();
         for (at, profile) in self.list.iter().enumerate().filter(|(_, profile)| !profile.is_retired) {
             self.listeners.extend(profile.settings.listeners.iter().map(|listener| (listener.id, at)));
@@ -174,14 +177,16 @@ mod tests {
     #[test]
     fn a_profile_that_a_reload_takes_away_stays_while_it_has_transactions() {
         let mut profiles = Profiles::default();
-        profiles.set(vec![settings(1, &[10]), settings(2, &[20])]);
+        profiles.set(vec![settings(1, &[10]), settings(2, &[20])], |_| false);
         profiles.get_mut(ProfileId(1)).expect("there").transactions = 1;
-        profiles.set(vec![settings(2, &[21])]);
+        profiles.set(vec![settings(2, &[21])], |_| false);
         assert!(profiles.get(ProfileId(1)).expect("retired").is_retired);
         assert!(profiles.of_listener(ListenerId(10)).is_none());
         assert_eq!(profiles.of_listener(ListenerId(21)).map(Profile::id), Some(ProfileId(2)));
         profiles.get_mut(ProfileId(1)).expect("there").transactions = 0;
-        profiles.set(vec![settings(2, &[21])]);
+        profiles.set(vec![settings(2, &[21])], |id| id == ProfileId(1));
+        assert!(profiles.get(ProfileId(1)).is_some());
+        profiles.set(vec![settings(2, &[21])], |_| false);
         assert!(profiles.get(ProfileId(1)).is_none());
     }
 

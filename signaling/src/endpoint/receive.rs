@@ -125,7 +125,13 @@ impl Endpoint {
         if is_invite {
             self.send_trying(now, server);
         }
-        self.tell(leg, |session, random, out| session.handle_request(now, server, request, random, out));
+        let refused =
+            self.tell(leg, |session, random, out| session.handle_request(now, server, request, random, out));
+        match refused.flatten() {
+            Some(481) => self.counters.unknown_dialogs += 1,
+            Some(_) => self.counters.refused_in_dialog += 1,
+            None => {}
+        }
     }
 
     /// An INVITE outside a dialog: what can be judged here is judged in RFC 3261 §8.2's order.
@@ -165,9 +171,9 @@ impl Endpoint {
 
     /// Why an INVITE is not passed on to the owner.
     fn refusal_of_invite(&mut self, source: Source, request: &Message) -> Option<Reply> {
-        if request.uri().is_ok_and(|uri| uri.scheme == Scheme::Other) {
+        if let Some(reply) = foreign_scheme(request) {
             self.counters.unsupported_requests += 1;
-            return Some(Reply::new(416));
+            return Some(reply);
         }
         if self.servers.is_merged(request) {
             self.counters.merged_requests += 1;
@@ -181,7 +187,7 @@ impl Endpoint {
             self.counters.unsupported_requests += 1;
             return Some(reply);
         }
-        if contact_of(request).is_none() {
+        if !has_contact(request) {
             self.counters.missing_contacts += 1;
             return Some(Reply {
                 phrase: Some("Missing or Malformed Contact".to_string()),
@@ -201,7 +207,7 @@ impl Endpoint {
     fn handle_passing_request(&mut self, now: Tick, source: Source, request: &Message) {
         match request.method() {
             Method::Options => {
-                let reply = match self.unsupported(source, request) {
+                let reply = match foreign_scheme(request).or_else(|| self.unsupported(source, request)) {
                     Some(reply) => {
                         self.counters.unsupported_requests += 1;
                         reply
@@ -296,6 +302,18 @@ impl Endpoint {
 
 fn busy() -> Reply {
     Reply::new(503).with_header("Retry-After", RETRY_AFTER_S)
+}
+
+/// The answer to a Request-URI of a scheme that nobody here dials (RFC 3261 §8.2.2.1).
+fn foreign_scheme(request: &Message) -> Option<Reply> {
+    request.uri().is_ok_and(|uri| uri.scheme == Scheme::Other).then(|| Reply::new(416))
+}
+
+/// Whether requests of ours could reach the sender of an INVITE. RFC 2543 knew calls without Contact, and its elements
+/// give themselves away by their branch (RFC 4475 §3.4.1).
+fn has_contact(request: &Message) -> bool {
+    let is_old = !request.top_via().has_unique_branch() && request.contacts().next().is_none();
+    is_old || contact_of(request).is_some()
 }
 
 /// Whether the owner can be expected to read the body: SDP or something with parts, and not encoded.

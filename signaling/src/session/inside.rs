@@ -1,6 +1,6 @@
 //! Requests inside a call, both ways, and what happens when they meet (RFC 3261 §12.2, §14; RFC 3311 §5).
 
-use std::time::Duration;
+use core::time::Duration;
 
 use clock::Tick;
 
@@ -22,7 +22,8 @@ const OVERLAP_RETRY_S_MAX: u32 = 10;
 const GLARE_UNIT: Duration = Duration::from_millis(10);
 
 impl Session {
-    /// A request has come whose To tag is ours. Methods that nobody here takes have been refused before.
+    /// A request has come whose To tag is ours. Methods that nobody here takes have been refused before. Returns the
+    /// status that it is refused with, if it is.
     pub(crate) fn handle_request(
         &mut self,
         now: Tick,
@@ -30,31 +31,15 @@ impl Session {
         request: Message,
         random: &mut Random,
         out: &mut Vec<Order>,
-    ) {
-        let refuse = |status| Order::Respond { server, reply: Reply::new(status) };
-        let remote_tag = request.from().tag().unwrap_or("").to_string();
-        let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.remote_tag() == remote_tag) else {
-            return out.push(refuse(481));
-        };
-        if dialog.accept_cseq(request.cseq().0).is_err() {
-            return out.push(refuse(500));
+    ) -> Option<u16> {
+        if let Some(reply) = self.refusal(&request, random) {
+            let status = reply.status;
+            out.push(Order::Respond { server, reply });
+            return Some(status);
         }
         if *request.method() == Method::Bye {
-            return self.handle_bye(now, server, request, out);
-        }
-        if matches!(
-            self.stage,
-            Stage::Cancelling { .. } | Stage::Lingering { .. } | Stage::Leaving | Stage::Over
-        ) {
-            return out.push(refuse(481));
-        }
-        if let Some(collision) = self.collision(&request) {
-            let reply = match collision {
-                Collision::Glare => Reply::new(491),
-                Collision::Overlap => Reply::new(500)
-                    .with_header("Retry-After", random.between(0, OVERLAP_RETRY_S_MAX).to_string()),
-            };
-            return out.push(Order::Respond { server, reply });
+            self.handle_bye(now, server, request, out);
+            return None;
         }
         self.theirs.push(Theirs {
             server,
@@ -64,6 +49,31 @@ impl Session {
             target: contact_of(&request).map(Into::into),
         });
         self.emit(Event::Request { leg: self.leg, id: RequestId(server), request }, out);
+        None
+    }
+
+    /// Why a request is not passed on to the owner: no such dialog (any more), overtaken, or in the way of another.
+    fn refusal(&mut self, request: &Message, random: &mut Random) -> Option<Reply> {
+        let from = request.from();
+        let remote_tag = from.tag().unwrap_or("");
+        let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.remote_tag() == remote_tag) else {
+            return Some(Reply::new(481));
+        };
+        if dialog.accept_cseq(request.cseq().0).is_err() {
+            return Some(Reply::new(500));
+        }
+        if *request.method() == Method::Bye {
+            return None;
+        }
+        if !self.is_wanted() {
+            return Some(Reply::new(481));
+        }
+        Some(match self.collision(request)? {
+            Collision::Glare => Reply::new(491),
+            Collision::Overlap => {
+                Reply::new(500).with_header("Retry-After", random.between(0, OVERLAP_RETRY_S_MAX).to_string())
+            }
+        })
     }
 
     /// The owner answers a request of the peer.
@@ -132,7 +142,8 @@ impl Session {
     ) {
         let Final { purpose, client, draft, response } = last;
         let status = response.status();
-        if status == 491 && matches!(draft.method, Method::Invite | Method::Update) {
+        let may_rest = self.is_wanted() && matches!(draft.method, Method::Invite | Method::Update);
+        if status == 491 && may_rest {
             let until = now + glare_wait(self.is_caller, random);
             let ours = self.ours.iter_mut().find(|ours| ours.purpose == purpose && !ours.glared);
             if let Some(ours) = ours {
@@ -145,7 +156,11 @@ impl Session {
         if Class::of(status) == Class::Success && matches!(draft.method, Method::Invite | Method::Update) {
             self.note_accepted((id, client), &draft, &response);
         }
-        self.emit(Event::Response { leg: self.leg, id, response: Some(response), status }, out);
+        if self.is_wanted() {
+            self.emit(Event::Response { leg: self.leg, id, response: Some(response), status }, out);
+        } else {
+            self.ack_rest(out);
+        }
     }
 
     /// Sends what glare had delayed (RFC 3261 §14.1). While an INVITE of the peer is in progress it waits again.

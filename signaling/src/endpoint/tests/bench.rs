@@ -191,7 +191,7 @@ pub fn invite_with(headers: &str) -> String {
 
 /// A CANCEL for it.
 pub fn cancel() -> String {
-    invite().replace("INVITE", "CANCEL").replace("z9hG4bK-invite", "z9hG4bK-invite")
+    invite().replace("INVITE", "CANCEL")
 }
 
 /// A request of the peer in the dialog that it began.

@@ -376,6 +376,20 @@ fn a_host_name_is_resolved_first_and_its_next_address_tried_when_one_fails() {
 }
 
 #[test]
+fn a_call_that_was_hung_up_tries_no_second_address() {
+    let mut bench = Bench::new();
+    let leg = bench.endpoint.invite(bench.now, named()).expect("a good call");
+    let query = asked(&mut bench);
+    let addresses = vec![[192, 0, 2, 61].into(), [192, 0, 2, 62].into()];
+    bench.endpoint.handle_resolved(bench.now, query, Ok(addresses));
+    bench.endpoint.hangup(bench.now, leg, Vec::new());
+    bench.transmits();
+    bench.endpoint.handle_transport_error(bench.now, UDP, ([192, 0, 2, 61], 5060).into());
+    assert!(bench.transmits().is_empty());
+    assert_eq!(bench.event_names(), ["Failed(503 Transport)", "Ended"]);
+}
+
+#[test]
 fn a_host_that_does_not_resolve_fails_with_503() {
     for answer in [Err(()), Ok(Vec::new())] {
         let mut bench = Bench::new();

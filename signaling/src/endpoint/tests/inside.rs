@@ -331,3 +331,46 @@ fn many_requests_at_once_meet_a_limit_and_leave_no_timer() {
     bench.expect_nothing_left();
     assert_eq!(bench.endpoint.next_deadline().map(|(tick, _)| tick), None::<Tick>);
 }
+
+#[test]
+fn what_rests_after_glare_is_not_sent_once_the_owner_has_hung_up() {
+    let mut bench = Bench::new();
+    let (leg, _) = bench.calling_and_up();
+    bench.endpoint.request(bench.now, leg, Method::Invite, Vec::new(), None).expect("sent");
+    let ours = bench.sent_one();
+    bench.receive(&answer(&ours, 491, "", ""));
+    bench.endpoint.hangup(bench.now, leg, Vec::new());
+    assert_eq!(bench.sent_lines(), ["ACK", "BYE"]);
+    bench.pass(10_000);
+    assert!(bench.sent_lines().iter().all(|line| line == "BYE"));
+    bench.expect_nothing_left();
+}
+
+#[test]
+fn after_hanging_up_the_owner_hears_of_the_end_and_nothing_else() {
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.calling_and_up();
+    bench.endpoint.request(bench.now, leg, Method::Info, Vec::new(), None).expect("sent");
+    bench.endpoint.request(bench.now, leg, Method::Invite, Vec::new(), None).expect("sent");
+    let ours = bench.sent();
+    bench.receive(&back("MESSAGE", 1, &invite, EMPTY));
+    bench.events();
+    bench.endpoint.hangup(bench.now, leg, Vec::new());
+    assert_eq!(bench.sent_lines(), ["487 MESSAGE", "BYE"]);
+    bench.receive(&answer(&ours[0], 200, "", ""));
+    bench.receive(&answer(&ours[1], 200, "", CONTACT));
+    assert_eq!(bench.sent_lines(), ["ACK"]);
+    bench.receive(&back("INFO", 2, &invite, EMPTY));
+    assert_eq!(bench.sent_lines(), ["481 INFO"]);
+    bench.expect_nothing_left();
+    assert_eq!(bench.event_names(), ["Ended"]);
+}
+
+#[test]
+fn refusals_of_what_crosses_are_counted() {
+    let mut bench = Bench::new();
+    let (_, tag) = bench.called_and_up();
+    bench.receive(&inside("INFO", 5, &tag));
+    bench.receive(&inside("INFO", 4, &tag));
+    assert_eq!(bench.endpoint.counters().refused_in_dialog, 1);
+}

@@ -138,8 +138,20 @@ fn an_invite_without_a_usable_contact_gets_400() {
 }
 
 #[test]
+fn a_sender_of_rfc_2543_may_leave_contact_out() {
+    let mut bench = Bench::new();
+    let old = invite().replace("Contact: <sip:caller@192.0.2.9:5070>\n", "").replace("z9hG4bK-", "");
+    bench.receive(&old);
+    assert_eq!(bench.event_names(), ["Invite"]);
+}
+
+#[test]
 fn a_scheme_that_nobody_dials_gets_416() {
     let mut bench = Bench::new();
+    bench.receive(
+        &passing("OPTIONS", "").replace("OPTIONS sip:us@192.0.2.1", "OPTIONS soap.beep://192.0.2.1"),
+    );
+    assert_eq!(bench.sent_lines(), ["416 OPTIONS"]);
     refused(&mut bench, &invite().replace("INVITE sip:4930@192.0.2.1", "INVITE frob:4930"), 416);
 }
 
@@ -226,6 +238,8 @@ fn calls_over_a_limit_get_503_with_retry_after() {
 fn a_profile_that_a_reload_took_away_takes_no_calls_and_lets_its_own_end() {
     let mut bench = Bench::new();
     let (leg, _) = bench.calling_and_up();
+    bench.pass(60_000);
+    assert_eq!(bench.endpoint.census().transactions, 0);
     bench.endpoint.set_profiles(Vec::new());
     bench.receive(&invite());
     assert!(bench.events().is_empty());
