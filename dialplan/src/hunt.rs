@@ -74,8 +74,8 @@ enum State {
     Begin,
     /// Look at the next condition of the deepest level.
     Next,
-    Testing(Box<Testing>),
-    Collecting(Box<Collecting>),
+    Testing(Testing),
+    Collecting(Collecting),
     /// The deepest level is over.
     EndOfLevel,
     Finished,
@@ -198,7 +198,7 @@ impl Hunt {
         self.state = match siblings.get(level.next) {
             Some(&id) => {
                 level.next += 1;
-                State::Testing(Box::new(Testing::new(id, dialplan.condition(id), level.passed, scope)))
+                State::Testing(Testing::new(id, dialplan.condition(id), level.passed, scope))
             }
             None => State::EndOfLevel,
         };
@@ -208,7 +208,7 @@ impl Hunt {
     fn test(
         &mut self,
         dialplan: &Dialplan,
-        mut testing: Box<Testing>,
+        mut testing: Testing,
         scope: &mut dyn HuntScope,
     ) -> Option<HuntStep> {
         let id = testing.condition;
@@ -222,14 +222,14 @@ impl Hunt {
                     scope.set_captures("DP_MATCH", captures.pushed());
                 }
                 let collecting = Collecting { condition: id, verdict, next: 0, taken: 0, is_waiting: false };
-                self.state = State::Collecting(Box::new(collecting));
+                self.state = State::Collecting(collecting);
                 None
             }
         }
     }
 
     /// Takes the actions or anti-actions of a condition one by one.
-    fn collect(&mut self, dialplan: &Dialplan, mut collecting: Box<Collecting>) -> Option<HuntStep> {
+    fn collect(&mut self, dialplan: &Dialplan, mut collecting: Collecting) -> Option<HuntStep> {
         let condition = dialplan.condition(collecting.condition);
         if collecting.is_waiting {
             self.state = State::Collecting(collecting);

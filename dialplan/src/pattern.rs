@@ -79,7 +79,14 @@ impl Pattern {
 
     /// Searches anywhere in the subject.
     pub fn search(&self, subject: &Text) -> Result<Option<Captures>, LimitHit> {
-        match self.regex.captures(subject.as_str().as_bytes()) {
+        let bytes = subject.as_str().as_bytes();
+        // Most searches find nothing, and without captures no memory has to be had for them.
+        let found = match self.regex.is_match(bytes) {
+            Ok(true) => self.regex.captures(bytes),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match found {
             Ok(found) => Ok(found.map(|found| Captures::new(subject, &found))),
             Err(error) if error.code() == ERROR_JIT_STACK => self.search_slowly(subject),
             Err(_) => Err(LimitHit),

@@ -25,14 +25,12 @@ pub(super) enum Matching {
 pub(super) struct Matched {
     /// The text that was searched.
     pub(super) subject: Text,
-    /// The expression as it was searched for.
-    pub(super) expression: Text,
+    /// The expression as it was searched for, if it was expanded.
+    pub(super) expanded: Option<Text>,
     /// What was found; `None` if nothing was.
     pub(super) captures: Option<Captures>,
     /// Whether the expression has a parenthesis, so that captures are used.
     pub(super) has_group: bool,
-    /// Whether the expression went through the expander.
-    pub(super) was_expanded: bool,
 }
 
 impl Matching {
@@ -92,8 +90,8 @@ fn search_fixed(
     report: &mut HuntReport,
 ) -> Matched {
     let captures = pattern.and_then(|pattern| search(pattern, &subject, report));
-    let has_group = has_group(expression);
-    Matched { subject, expression: expression.clone(), captures, has_group, was_expanded: false }
+    let has_group = pattern.map_or_else(|| has_group(expression), Pattern::has_group);
+    Matched { subject, expanded: None, captures, has_group }
 }
 
 fn search_once(subject: Text, expression: Text, report: &mut HuntReport) -> Matched {
@@ -105,7 +103,7 @@ fn search_once(subject: Text, expression: Text, report: &mut HuntReport) -> Matc
         }
     };
     let has_group = has_group(&expression);
-    Matched { subject, expression, captures, has_group, was_expanded: true }
+    Matched { subject, expanded: Some(expression), captures, has_group }
 }
 
 fn search(pattern: &Pattern, subject: &Text, report: &mut HuntReport) -> Option<Captures> {

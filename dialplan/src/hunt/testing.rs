@@ -1,6 +1,6 @@
 //! The test of one condition (dialplan.md §5.3, 6): which list is taken, and the running result.
 
-use crate::dialplan::{Condition, ConditionId, Match, RegexChild, Rule, Test};
+use crate::dialplan::{Condition, ConditionId, RegexChild, Rule, Test};
 use crate::expansion::Step;
 use crate::hunt::HuntReport;
 use crate::hunt::matching::{Matched, Matching};
@@ -137,7 +137,7 @@ impl Testing {
         }
         match rule {
             // FreeSWITCH loses the captures of an expression that it had to expand.
-            Rule::Any if !self.result || matched.was_expanded => {}
+            Rule::Any if !self.result || matched.expanded.is_some() => {}
             Rule::Any => self.captured = Some((matched.into_captures(), true)),
             Rule::All | Rule::Xor => {
                 if let Some(captures) = &matched.captures {
@@ -170,13 +170,5 @@ impl Testing {
             result: self.result || has_matched_group,
             captures: captured.map(|(captures, _)| captures),
         }
-    }
-}
-
-/// How a test names its field.
-pub(super) fn field_name(test: &Match) -> &str {
-    match &test.field {
-        crate::dialplan::Field::Profile(name) => name,
-        crate::dialplan::Field::Expanded(text) => text.as_str(),
     }
 }

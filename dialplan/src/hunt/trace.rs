@@ -5,9 +5,8 @@ use std::fmt;
 use config::Place;
 
 use crate::action::Action;
-use crate::dialplan::{Condition, Context, Extension, Match};
+use crate::dialplan::{Condition, Context, Expression, Extension, Field, Match};
 use crate::hunt::matching::Matched;
-use crate::hunt::testing::field_name;
 use crate::text::Text;
 
 /// Entries of one trace; a hunt that is longer loses its end.
@@ -109,7 +108,7 @@ impl Trace {
             time_holds,
             field: field_name(test).to_owned(),
             subject: matched.subject.clone(),
-            expression: matched.expression.clone(),
+            expression: matched.expanded.clone().unwrap_or_else(|| expression_of(test).clone()),
             break_when: condition.break_when.word(),
             place: condition.place.clone(),
         });
@@ -131,6 +130,19 @@ impl Trace {
         if self.is_kept && self.entries.len() < ENTRIES_MAX {
             self.entries.push(entry());
         }
+    }
+}
+
+fn field_name(test: &Match) -> &str {
+    match &test.field {
+        Field::Profile(name) => name,
+        Field::Expanded(text) => text.as_str(),
+    }
+}
+
+fn expression_of(test: &Match) -> &Text {
+    match &test.expression {
+        Expression::Fixed { text, .. } | Expression::Expanded(text) => text,
     }
 }
 
