@@ -19,6 +19,8 @@ use crate::substitution::substitute;
 
 mod matching;
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 
 use testing::{Testing, Verdict};

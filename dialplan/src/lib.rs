@@ -1,6 +1,18 @@
 //! The XML dialplan: provenance of text, expansion, hunting, dial strings.
+//!
+//! ```text
+//!   configuration ──compile──▶ Dialplan ──Hunt──▶ ActionList ──Expansion──▶ data ──DialString──▶ legs
+//!        (config)                            │ Ask, RunInline    │ Ask
+//!                                            └── the caller answers, whenever it can ──┘
+//! ```
+//!
+//! Everything here is computed from what it is told: a [`Scope`] gives variables, fields and the time, and what memory
+//! cannot answer is asked for by a step of the machine. Every text is a [`Text`], which knows what of it came from the
+//! network; the only readers of syntax are here, and none of them reads that.
+#![forbid(unsafe_code)]
 
 mod action;
+pub mod boolean;
 mod compile;
 mod dial_string;
 mod dialplan;
@@ -20,6 +32,7 @@ mod words;
 
 pub use action::{Action, ActionList};
 pub use compile::CompileOptions;
+pub use config::Place;
 pub use dial_string::{Assignment, DialString, DialStringError, Group, Leg, Thread};
 pub use dialplan::Dialplan;
 pub use expansion::{ApiCall, Expansion, Step, expand};

@@ -36,6 +36,22 @@ impl Text {
         text
     }
 
+    /// A text put together again from its characters and [`atoms`](Text::atoms), as a snapshot keeps them.
+    pub fn with_atoms(string: impl Into<String>, atoms: impl IntoIterator<Item = Range<usize>>) -> Text {
+        let source = Text::trusted(string);
+        let mut atoms: Vec<Range<usize>> = atoms.into_iter().map(|atom| source.fit(atom)).collect();
+        atoms.sort_by_key(|atom| atom.start);
+        let mut text = Text::new();
+        for atom in atoms {
+            // Spans of a snapshot that overlap cover what any of them covers.
+            let start = atom.start.max(text.len());
+            text.push_slice(&source, text.len()..start);
+            text.push_network(source.string.get(start..atom.end).unwrap_or_default());
+        }
+        text.push_slice(&source, text.len()..source.len());
+        text
+    }
+
     /// Appends text with its spans.
     pub fn push_text(&mut self, text: &Text) {
         self.push_slice(text, 0..text.len());
@@ -272,6 +288,14 @@ mod tests {
         text.push_network("");
         text.push_text(&Text::network("cd"));
         assert_eq!(text.atoms(), std::slice::from_ref(&(0..4)));
+    }
+
+    #[test]
+    fn a_text_is_put_together_from_a_snapshot() {
+        let text = mixed();
+        assert_eq!(Text::with_atoms(text.as_str(), text.atoms().to_vec()), text);
+        let overlapping = Text::with_atoms("abcdef", [4..99, 1..3, 2..3, 5..5]);
+        assert_eq!(format!("{overlapping:?}"), "\"a‹bc›d‹ef›\"");
     }
 
     #[test]

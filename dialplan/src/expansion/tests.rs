@@ -1,3 +1,5 @@
+//! Expansion case by case, as dialplan.md §15 has it.
+
 use super::*;
 use crate::testing::Call;
 
