@@ -7,10 +7,10 @@ use crate::nearest::nearest;
 use crate::place::Place;
 use crate::problem::Problems;
 use crate::tree::Element;
+use core::time::Duration;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
-use std::time::Duration;
 
 /// What a number without a unit means as a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

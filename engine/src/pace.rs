@@ -10,7 +10,7 @@
 //! A wake costs far more than a packet. Below a few thousand packets per second that cost does not matter and the
 //! delay does; above it the cost of waking is shared by the packets of [`BATCH_PACKETS`] or [`BATCH_DELAY`].
 
-use std::time::Duration;
+use core::time::Duration;
 
 use clock::Tick;
 

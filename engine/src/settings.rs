@@ -1,7 +1,7 @@
 //! What the media path is started with.
 
+use core::time::Duration;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use link::WorkerId;
 

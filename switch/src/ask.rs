@@ -1,8 +1,8 @@
 //! What the switch cannot know by itself: asked by an event, answered by an event, always with a time limit.
 
+use core::time::Duration;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use link::Prompt;
 use signaling::QueryId;

@@ -1,11 +1,11 @@
 //! The handle a story holds on its channel: short borrows of the core, and the things one can wait for.
 
+use core::time::Duration;
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use clock::{Now, Tick};
 use dialplan::{Expansion, Step, Text};
@@ -59,7 +59,7 @@ impl Call {
     }
 
     pub(crate) fn variable_is_true(&self, name: &str) -> bool {
-        self.variable(name).is_some_and(|value| config::is_true(&value))
+        self.variable(name).is_some_and(|value| dialplan::boolean::is_true(&value))
     }
 
     pub(crate) fn variable_number(&self, name: &str) -> Option<i64> {

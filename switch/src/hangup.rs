@@ -159,13 +159,16 @@ impl Core {
 
     fn reason_header(&self, id: ChannelId, cause: Cause) -> Option<String> {
         let channel = self.channels.get(&id)?;
-        if self.variable(id, "disable_q850_reason").is_some_and(|value| config::is_true(value.as_str())) {
+        if self
+            .variable(id, "disable_q850_reason")
+            .is_some_and(|value| dialplan::boolean::is_true(value.as_str()))
+        {
             return None;
         }
         if cause == Cause::LOSE_RACE || cause == Cause::PICKED_OFF {
             let silent = self
                 .variable(id, "ignore_completed_elsewhere")
-                .is_some_and(|value| config::is_true(value.as_str()));
+                .is_some_and(|value| dialplan::boolean::is_true(value.as_str()));
             if !silent && !channel.answered {
                 return Some(COMPLETED_ELSEWHERE.to_owned());
             }

@@ -470,8 +470,9 @@ impl Core {
 
     /// `proxy_media` and `bypass_media` on a caller, read when it begins to dial; proxy wins.
     pub(crate) fn choose_media_mode(&mut self, id: ChannelId) {
-        let is_true =
-            |name: &str| self.variable(id, name).is_some_and(|value| config::is_true(value.as_str()));
+        let is_true = |name: &str| {
+            self.variable(id, name).is_some_and(|value| dialplan::boolean::is_true(value.as_str()))
+        };
         let (proxy, bypass, after) =
             (is_true("proxy_media"), is_true("bypass_media"), is_true("bypass_media_after_bridge"));
         let Some(channel) = self.channels.get_mut(&id) else { return };

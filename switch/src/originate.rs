@@ -7,7 +7,7 @@
 //!                 └────────────── next ◀────────────┴─────────────────────────────────┴─ none left ─▶ Err
 //! ```
 
-use std::time::Duration;
+use core::time::Duration;
 
 use clock::Tick;
 use dialplan::{Assignment, DialString, Group, Leg, Text};
@@ -351,7 +351,7 @@ impl Settings {
         let seconds = |value: Option<&str>| {
             value.and_then(|s| s.trim().parse::<u64>().ok()).filter(|s| *s > 0).map(Duration::from_secs)
         };
-        let is_true = |name: &str| text(name).is_some_and(config::is_true);
+        let is_true = |name: &str| text(name).is_some_and(dialplan::boolean::is_true);
         let early = text("ignore_early_media").unwrap_or_default();
         let ring_ready_on_early = early.eq_ignore_ascii_case("ring_ready");
         let consume = early.eq_ignore_ascii_case("consume");
@@ -360,7 +360,7 @@ impl Settings {
                 .or_else(|| seconds(call.variable("call_timeout").as_deref()))
                 .unwrap_or(CALL_TIMEOUT_DEFAULT),
             progress_timeout: seconds(text("progress_timeout")),
-            ignore_early_media: config::is_true(early) || ring_ready_on_early || consume,
+            ignore_early_media: dialplan::boolean::is_true(early) || ring_ready_on_early || consume,
             ring_ready_on_early,
             ignore_ring_ready: is_true("ignore_ring_ready"),
             continue_on_timeout: is_true("originate_continue_on_timeout"),

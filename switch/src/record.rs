@@ -1,6 +1,6 @@
 //! A leg's record: its stamps and durations as variables (`control.md` §1), and all that it was.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use clock::Wall;
 use dialplan::Text;
@@ -24,7 +24,7 @@ pub(crate) fn write(core: &mut Core, id: ChannelId) -> Option<Record> {
     let wanted = match process.as_deref() {
         Some("a_only") => channel.inbound,
         Some("b_only") => !channel.inbound,
-        Some(word) => !config::is_false(word),
+        Some(word) => !dialplan::boolean::is_false(word),
         None => true,
     };
     if let Some(statistics) = channel.media.statistics {

@@ -109,7 +109,9 @@ impl Core {
 
     fn note_hold(&mut self, id: ChannelId) {
         let disabled = self.sip_profile(id).is_some_and(|profile| profile.disable_hold)
-            || self.variable(id, "rtp_disable_hold").is_some_and(|value| config::is_true(value.as_str()));
+            || self
+                .variable(id, "rtp_disable_hold")
+                .is_some_and(|value| dialplan::boolean::is_true(value.as_str()));
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let held = !disabled && channel.media.remote.as_ref().is_some_and(|remote| !remote.receives);
         if std::mem::replace(&mut channel.media.held, held) != held {

@@ -136,8 +136,9 @@ impl Core {
         if let Some(response) = response {
             self.learn_from_response(id, response, "sip_rh_");
         }
-        let ignores =
-            self.variable(id, "ignore_q850_reason").is_some_and(|value| config::is_true(value.as_str()));
+        let ignores = self
+            .variable(id, "ignore_q850_reason")
+            .is_some_and(|value| dialplan::boolean::is_true(value.as_str()));
         let cause = reason
             .as_deref()
             .filter(|_| !ignores && status >= 400)
@@ -152,8 +153,9 @@ impl Core {
     fn bye(&mut self, id: ChannelId, request: &Message) {
         self.learn_headers(id, request, "sip_bye_h_");
         let reason = reason_of(request);
-        let ignores =
-            self.variable(id, "ignore_q850_reason").is_some_and(|value| config::is_true(value.as_str()));
+        let ignores = self
+            .variable(id, "ignore_q850_reason")
+            .is_some_and(|value| dialplan::boolean::is_true(value.as_str()));
         let cause = reason
             .as_deref()
             .filter(|_| !ignores)
@@ -197,8 +199,9 @@ impl Core {
     }
 
     fn ignores_183_without_sdp(&self, id: ChannelId) -> bool {
-        let by_variable =
-            self.variable(id, "sip_ignore_183nosdp").is_some_and(|value| config::is_true(value.as_str()));
+        let by_variable = self
+            .variable(id, "sip_ignore_183nosdp")
+            .is_some_and(|value| dialplan::boolean::is_true(value.as_str()));
         by_variable || self.sip_profile(id).is_some_and(|profile| profile.ignore_183_without_sdp)
     }
 }

@@ -1,7 +1,7 @@
 //! What a channel does, told from beginning to end: route and execute, be called, park, say farewell.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dialplan::{Action, ActionList, Hunt, HuntStep};
 

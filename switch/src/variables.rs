@@ -104,12 +104,12 @@ impl Variables {
 
     /// Whether the variable holds one of the words that mean yes.
     pub fn is_true(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| config::is_true(value.as_str()))
+        self.get(name).is_some_and(|value| dialplan::boolean::is_true(value.as_str()))
     }
 
     /// Whether the variable holds one of the words that mean no.
     pub fn is_false(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| config::is_false(value.as_str()))
+        self.get(name).is_some_and(|value| dialplan::boolean::is_false(value.as_str()))
     }
 
     /// The value as a whole number; anything else is nothing.

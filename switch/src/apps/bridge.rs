@@ -1,6 +1,6 @@
 //! `bridge`: dial, join, and what comes after (`bridge.md` §12).
 
-use std::time::Duration;
+use core::time::Duration;
 
 use dialplan::{DialString, Text};
 
@@ -148,7 +148,7 @@ async fn after_bridge(call: &Call, end: BridgeEnd) -> Flow {
         call.core(|core| core.transfer_to(call.id, &target));
         call.forever().await;
     }
-    if config::is_true(&hangup_after) {
+    if dialplan::boolean::is_true(&hangup_after) {
         call.hangup(cause);
         return Flow::Stop;
     }
@@ -176,7 +176,7 @@ fn after_failure(call: &Call, cause: Cause) -> Flow {
         return Flow::Next;
     }
     if let Some(list) = &continue_on_fail
-        && (config::is_true(list) || cause::parse_list(list).contains(&cause))
+        && (dialplan::boolean::is_true(list) || cause::parse_list(list).contains(&cause))
     {
         return Flow::Next;
     }

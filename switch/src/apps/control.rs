@@ -1,6 +1,6 @@
 //! `hangup`, `respond`, `sleep`, `transfer`, `log`, `info`.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use dialplan::{Text, tokenizer};
 use signaling::Reply;

@@ -1,6 +1,6 @@
 //! `answer`, `pre_answer`, `ring_ready`, and the media an application needs.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use dialplan::Text;
 

@@ -1,6 +1,6 @@
 //! `park`: waits for control from outside.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use dialplan::Text;
 

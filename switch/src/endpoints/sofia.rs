@@ -261,7 +261,7 @@ fn own_variables(
     headers::pass_on(from, &mut own, target.gateway.is_none());
     for item in variables.iter() {
         let nested = item.value.as_str().contains("${");
-        if !nested || variables.text("origination_nested_vars").is_some_and(config::is_true) {
+        if !nested || variables.text("origination_nested_vars").is_some_and(dialplan::boolean::is_true) {
             own.set(&item.name, item.value.clone());
         }
     }
