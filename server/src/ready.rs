@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -68,7 +69,9 @@ impl Readiness {
             tracing::error!(worker = worker.0, address = address.0, "a media worker has no port ready");
         }
         if let Some(line) = self.line.take() {
-            println!("{line}");
+            let mut out = std::io::stdout().lock();
+            // Whoever started us may have gone without listening; that is no reason to end.
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
         }
     }
 

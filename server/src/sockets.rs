@@ -1,7 +1,7 @@
 //! SIP sockets: bytes between the kernel and whoever understands them.
 //!
 //! Nothing here knows SIP. What arrives is handed to an [`Upper`]; what is to leave comes as
-//! [`Transmit`](signaling::Transmit). mio tells of readiness once, so each socket is read until it would block or its
+//! [`Transmit`]. mio tells of readiness once, so each socket is read until it would block or its
 //! share of the turn is used up; in the second case it is read again in the next turn.
 
 mod tcp;

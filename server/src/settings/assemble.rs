@@ -36,6 +36,8 @@ pub struct Numbers {
     listeners: BTreeMap<(String, Transport, SocketAddr), ListenerId>,
     /// Addresses the workers were started with; fixed from then on.
     addresses: Option<Vec<IpAddr>>,
+    /// The range of ports they were started with.
+    ports: Option<(u16, u16)>,
 }
 
 /// Everything the other rooms need.
@@ -116,11 +118,17 @@ fn media(settings: &Settings, numbers: &mut Numbers, problems: &mut Problems) ->
         problems.warning(None, format!("the media address {late} is used from the next start on"));
     }
     let core = &settings.core;
+    let wanted_ports = (core.rtp_port_start, core.rtp_port_end);
+    let (port_start, port_end) = *numbers.ports.get_or_insert(wanted_ports);
+    if wanted_ports != (port_start, port_end) {
+        let (start, end) = wanted_ports;
+        problems.warning(None, format!("RTP ports {start} to {end} are used from the next start on"));
+    }
     // Of both legs of a call, one stream each; all may come to lie on one worker.
     let streams = (core.sessions_max as usize).min(core.rtp_ports() as usize * addresses.len().max(1));
     MediaSettings {
-        port_start: core.rtp_port_start,
-        port_end: core.rtp_port_end,
+        port_start,
+        port_end,
         workers: core.workers.map(usize::from),
         back_end: match core.media_back_end {
             MediaBackEnd::Auto => BackEndChoice::Auto,
