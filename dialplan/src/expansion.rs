@@ -50,9 +50,16 @@ pub enum Step<T> {
 #[derive(Clone, Debug)]
 pub struct Expansion {
     frames: Vec<Frame>,
-    waiting: Option<ApiCall>,
+    waiting: Option<Waiting>,
     references_left: u32,
     bytes_left: usize,
+}
+
+/// A question, and what is inserted if it has no answer.
+#[derive(Clone, Debug)]
+struct Waiting {
+    call: ApiCall,
+    otherwise: &'static str,
 }
 
 /// A text being expanded and what becomes of it.
@@ -114,8 +121,8 @@ impl Expansion {
 
     /// Expands as far as it goes without an answer from outside. After `Done` there is nothing left but the empty text.
     pub fn step(&mut self, scope: &dyn Scope) -> Step<Text> {
-        if let Some(call) = &self.waiting {
-            return Step::Ask(call.clone());
+        if let Some(waiting) = &self.waiting {
+            return Step::Ask(waiting.call.clone());
         }
         while let Some(frame) = self.frames.last_mut() {
             match frame.scan(&mut self.bytes_left) {
@@ -131,10 +138,8 @@ impl Expansion {
 
     /// The result of the function last asked for; `None` if it is unknown or failed, which inserts nothing.
     pub fn answer(&mut self, result: Option<Text>) {
-        if self.waiting.take().is_some()
-            && let Some(result) = result
-        {
-            self.insert(&result);
+        if let Some(waiting) = self.waiting.take() {
+            self.insert(&result.unwrap_or_else(|| Text::trusted(waiting.otherwise)));
         }
     }
 
@@ -168,11 +173,17 @@ impl Expansion {
             Then::Name => self.begin_value(&output, is_global, scope),
             Then::Value(cut) => self.insert(&cut.of(&output)),
             Then::Function { arguments } => self.push(arguments, Then::Arguments { name: output }, is_global),
-            Then::Arguments { name } => return self.call(&name.trim_syntax(), output.trim_syntax(), scope),
+            Then::Arguments { name } => {
+                return self.call(&name.trim_syntax(), output.trim_syntax(), "", scope);
+            }
             Then::Insert => self.insert(&output),
             Then::Command => {
                 let (name, arguments) = scan::split_command(&output.trim_syntax());
-                return self.call(&name, arguments, scope);
+                if name.is_empty() {
+                    self.insert(&Text::trusted("-ERR No input"));
+                } else {
+                    return self.call(&name, arguments, "-ERR Cannot execute command", scope);
+                }
             }
         }
         None
@@ -187,8 +198,18 @@ impl Expansion {
         }
     }
 
-    /// Answers a function inside or asks for it.
-    fn call(&mut self, name: &Text, arguments: Text, scope: &dyn Scope) -> Option<Step<Text>> {
+    /// Answers a function inside or asks for it; `otherwise` is inserted if it is unknown.
+    fn call(
+        &mut self,
+        name: &Text,
+        arguments: Text,
+        otherwise: &'static str,
+        scope: &dyn Scope,
+    ) -> Option<Step<Text>> {
+        if !scope.may_call_functions() {
+            self.insert(&Text::trusted("<API Execute Permission Denied>"));
+            return None;
+        }
         // The network never chooses which function runs.
         if name.has_atoms() || name.is_empty() {
             return None;
@@ -201,7 +222,7 @@ impl Expansion {
                 Some(result) => self.insert(&result),
                 None => {
                     let call = ApiCall { name: name.as_str().to_owned(), arguments };
-                    self.waiting = Some(call.clone());
+                    self.waiting = Some(Waiting { call: call.clone(), otherwise });
                     return Some(Step::Ask(call));
                 }
             },

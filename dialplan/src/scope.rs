@@ -49,6 +49,11 @@ pub trait Scope {
         TimeZone::UTC
     }
 
+    /// Whether functions may be called at all (core parameter `api-expansion`).
+    fn may_call_functions(&self) -> bool {
+        true
+    }
+
     /// Whether variable `name`, of the channel or else global, is set to a word that means true.
     fn is_set_true(&self, name: &str) -> bool {
         self.variable(name)

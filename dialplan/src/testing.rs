@@ -16,6 +16,7 @@ pub(crate) struct Call {
     pub(crate) globals: BTreeMap<String, Text>,
     pub(crate) now: Wall,
     pub(crate) zone: TimeZone,
+    pub(crate) may_call_functions: bool,
 }
 
 impl Call {
@@ -29,6 +30,7 @@ impl Call {
             globals: BTreeMap::new(),
             now,
             zone: TimeZone::UTC,
+            may_call_functions: true,
         }
     }
 
@@ -94,6 +96,10 @@ impl Scope for Call {
 
     fn zone(&self) -> TimeZone {
         self.zone.clone()
+    }
+
+    fn may_call_functions(&self) -> bool {
+        self.may_call_functions
     }
 }
 

@@ -140,7 +140,15 @@ fn a_question_stands_until_it_is_answered() {
 fn eval_sees_globals_only_and_expand_runs_a_command() {
     assert_eq!(expanded("${eval(a ${n} \\${brand}\\${n})}"), "a 5 acme");
     assert_eq!(expanded("${expand(toupper x ${n} \\${brand})}"), "X 5 ACME");
-    assert_eq!(expanded("${expand(hash a b)} [${expand()}]"), "<hash:a b> []");
+    assert_eq!(expanded("${expand(hash a b)} ${expand()}"), "<hash:a b> -ERR No input");
+    assert_eq!(expanded("[${nothing(x)}] ${expand(nothing x)}"), "[] -ERR Cannot execute command");
+}
+
+#[test]
+fn functions_can_be_switched_off() {
+    let mut call = call();
+    call.may_call_functions = false;
+    assert_eq!(expanded_in(&call, "${n} ${toupper(a)}").as_str(), "5 <API Execute Permission Denied>");
 }
 
 #[test]
