@@ -16,7 +16,7 @@ const PORTS_MAX: Duration = Duration::from_secs(5);
 /// Profiles and numbers that are named; of more, how many there are is said.
 const NAMED_MAX: usize = 8;
 /// Descriptors that are not calls': logs, records, timers, TCP connections, the program itself.
-const DESCRIPTORS_RESERVED: u64 = 512;
+const DESCRIPTORS_RESERVED: u64 = 128;
 /// Descriptors of one leg: its RTP socket, and the one that is kept for what strangers send to its port.
 pub const DESCRIPTORS_PER_LEG: u64 = 2;
 /// Legs of a call.
@@ -195,9 +195,9 @@ mod tests {
         let capacity = Capacity { sessions: 4_000, ports: 8_192, descriptors: 20_000 };
         assert_eq!(capacity.calls(), 2_000);
         assert_eq!(Capacity { ports: 100, ..capacity }.calls(), 50);
-        assert_eq!(Capacity { descriptors: 1_024, ..capacity }.calls(), 128);
-        assert_eq!(Capacity { descriptors: 256, ..capacity }.calls(), 0);
-        assert_eq!(Capacity::descriptors_wanted(4_000), 8_512);
+        assert_eq!(Capacity { descriptors: 1_024, ..capacity }.calls(), 224);
+        assert_eq!(Capacity { descriptors: 100, ..capacity }.calls(), 0);
+        assert_eq!(Capacity::descriptors_wanted(4_000), 8_128);
     }
 
     #[test]
