@@ -79,7 +79,7 @@ fn plan(stream: u64) -> StreamPlan {
         payload_map,
         play_as: None,
         direction: Direction { send: stream != 10, receive: stream != 13 },
-        rtcp: if stream % 4 == 0 { RtcpPlan::Mux } else { RtcpPlan::Off },
+        rtcp: if stream.is_multiple_of(4) { RtcpPlan::Mux } else { RtcpPlan::Off },
         silence_ms_max: 100,
     }
 }
@@ -106,7 +106,7 @@ fn traffic(shell: &mut Shell, slots: &[u32], packets: u32) {
         let round = number / (2 * CALLS as u32);
         // After a while another port of the host, after that another host: rebinding and windows that are closed.
         let mut from = peer(stream, 1);
-        if stream % 3 == 0 && round % 200 > 100 {
+        if stream.is_multiple_of(3) && round % 200 > 100 {
             from.set_port(from.port() + 20_000);
         }
         match number % 11 {

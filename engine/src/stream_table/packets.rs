@@ -167,6 +167,10 @@ impl StreamTable {
             return Err(DropReason::OnHold);
         }
         let to = partner.exit(now)?;
+        if mode == StreamMode::Opaque {
+            // Should the header be rewritten again later, what passes meanwhile is no loss.
+            partner.outgoing.break_off();
+        }
         let mut payload_len = packet.len();
         if let Some((mut view, rule)) = rtp {
             payload_len = view.payload.len();

@@ -136,9 +136,6 @@ impl Stream {
         } else {
             self.source.set_learning(plan.learning);
         }
-        if self.plan.mode != plan.mode {
-            self.outgoing.break_off();
-        }
         self.partner = self.partner.filter(|_| self.plan.forward_to == plan.forward_to);
         self.rtcp_remote = match plan.rtcp {
             RtcpPlan::Relay { remote } => destinations.admit(self.local, Some(remote)),

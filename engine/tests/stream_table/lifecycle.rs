@@ -176,6 +176,22 @@ fn packets_make_no_queue_grow_however_long_nobody_listens() {
 }
 
 #[test]
+fn what_a_stream_had_to_say_is_said_before_its_end_and_nothing_after_it() {
+    let mut world = World::new(small(), 6);
+    let (a, b) = world.call(ALICE, "198.51.100.2:6000", |_| ());
+    let mut bytes = Talker::new(ALICE, 1, 1).speak();
+    let _ = world.table.handle_packet(world.now, world.sockets[&a.local], address(ALICE), &mut bytes);
+    world.reports.clear();
+    world.command(Command::Close { stream: a.id });
+    let [Report::FirstPacket { .. }, Report::Closed { stream, statistics }] = &world.reports[..2] else {
+        panic!("{:?}", world.reports);
+    };
+    assert_eq!((*stream, statistics.received_packets), (a.id, 1));
+    assert!(world.connected.is_empty());
+    world.assert_nothing_is_left(&[b.id]);
+}
+
+#[test]
 fn the_settings_bound_the_slots() {
     let settings = TableSettings { streams_max: 4, stock_per_address: 3, ..small() };
     let mut table = StreamTable::new(settings, 1);

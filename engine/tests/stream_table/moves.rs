@@ -144,7 +144,11 @@ fn a_relayed_stream_moves_timestamps_and_all() {
     let plans = [(a.id, plan(ALICE, Some(b.id))), (b.id, plan(BOB, Some(a.id)))];
     let mut alice = Talker::new(ALICE, 1, 0xaa);
     for frame in 0..100 {
-        host.packet(alice.address, a.local, alice.speak());
+        let bytes = alice.speak();
+        // Three are lost before the move and two after it.
+        if ![20, 21, 40, 60, 80].contains(&frame) {
+            host.packet(alice.address, a.local, bytes);
+        }
         if frame == 50 {
             host.carry(&plans, 0, 10);
         }
@@ -153,8 +157,11 @@ fn a_relayed_stream_moves_timestamps_and_all() {
     let sent = host.take_sent_to(address(BOB));
     let field = |sent: &Sent, at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| sent.bytes[at + byte]));
     for pair in sent.windows(2) {
-        assert_eq!(field(&pair[1], 4).wrapping_sub(field(&pair[0], 4)), 160);
+        let ahead = field(&pair[1], 4).wrapping_sub(field(&pair[0], 4));
+        assert_eq!(ahead, 160 * u32::from(pair[1].number().wrapping_sub(pair[0].number())));
     }
+    assert_eq!(sent[94].number().wrapping_sub(sent[0].number()), 99);
+    assert_eq!(host.workers[1].statistics(a.id).lost_packets, 5);
     assert_eq!(
         sent.iter().filter(|sent| sent.bytes[1] & 0x80 != 0).count(),
         1,
@@ -206,9 +213,10 @@ fn a_learned_source_and_an_rtcp_socket_move_along() {
     }
     assert_eq!(host.take_sent_to(address(BOB)).len(), 11);
     host.carry(&plans, 0, 10);
-    host.packet(alice.address, a.local, alice.speak());
+    // The window was closed, and a move does not open it.
     let stranger = rtp(0, 1, 1, 1, &[0xee; 160]);
     (0..50).for_each(|_| host.packet(address("203.0.113.5:5000"), a.local, stranger.clone()));
+    host.packet(alice.address, a.local, alice.speak());
     host.packet(address(BOB), b.local, Talker::new(BOB, 2, 0xbb).speak());
     let mut rtcp_local = a.local;
     rtcp_local.set_port(rtcp_local.port() + 1);
@@ -269,6 +277,44 @@ fn a_stream_closed_while_it_leaves_is_closed() {
     let closed = world.reports.iter().filter(|report| matches!(report, Report::Closed { .. }));
     assert_eq!(closed.count(), 2);
     assert!(!world.reports.iter().any(|report| matches!(report, Report::Released { .. })));
+    world.assert_nothing_is_left(&[]);
+}
+
+#[test]
+fn a_stream_closed_when_half_of_it_has_left_is_closed() {
+    for first_is_rtp in [true, false] {
+        let mut world = World::new(small(), 9);
+        let (a, b) = world.call(ALICE, BOB, |plan| {
+            plan.rtcp = RtcpPlan::Relay { remote: address("198.51.100.1:4001") };
+        });
+        let mut rtcp = a.local;
+        rtcp.set_port(rtcp.port() + 1);
+        let mut slots = [world.sockets[&a.local], world.sockets[&rtcp]];
+        if !first_is_rtp {
+            slots.reverse();
+        }
+        world.table.handle_command(world.now, Command::Release { stream: a.id });
+        while world.table.poll_action().is_some() {}
+        world.table.taken_out(world.now, slots[0], None);
+        world.table.handle_command(world.now, Command::Close { stream: a.id });
+        world.table.taken_out(world.now, slots[1], None);
+        world.sockets.retain(|&local, _| local != a.local && local != rtcp);
+        world.pump();
+        world.assert_nothing_is_left(&[b.id]);
+    }
+}
+
+#[test]
+fn a_stream_whose_rtcp_port_turns_out_to_be_taken_leaves_without_it() {
+    let mut world = World::new(small(), 9);
+    let (port, local) = world.stock.pop_front().expect("the stock is not empty");
+    let rtcp = RtcpPlan::Relay { remote: address("198.51.100.1:4001") };
+    world.taken.push(SocketAddr::new(local.ip(), local.port() + 1));
+    let stream = world.name();
+    let plan = StreamPlan { rtcp, ..plan(ALICE, None) };
+    world.table.handle_command(world.now, Command::Open { stream, port, plan });
+    assert_eq!(world.release(&[stream]).len(), 1);
+    world.command(Command::ReturnPort { port });
     world.assert_nothing_is_left(&[]);
 }
 

@@ -105,6 +105,20 @@ fn relayed_audio_prompt_and_relayed_audio_are_one_stream_to_the_listener() {
 }
 
 #[test]
+fn a_speaker_who_paused_during_the_prompt_goes_on_after_it() {
+    let mut world = World::new(small(), 3);
+    let (a, b) = world.call(ALICE, BOB, |_| ());
+    let mut bob = Talker::new(BOB, 1, 0xbb);
+    for _ in 0..3 {
+        world.packet(bob.address, b.local, &bob.speak());
+        world.pass(20);
+        play(&mut world, a, 1, &prompt(100), 1);
+        world.pass(200);
+    }
+    assert_eq!(one_stream(&world.take_sent_to(address(ALICE))).len(), 18);
+}
+
+#[test]
 fn a_second_prompt_replaces_the_first_and_only_the_named_one_is_stopped() {
     let (mut world, leg) = one_leg(4, |_| ());
     play(&mut world, leg, 1, &prompt(10_000), 1);

@@ -82,8 +82,7 @@ fn loss_upstream_stays_visible_downstream() {
         }
     }
     let sent = world.take_sent_to(address(BOB));
-    let numbers: Vec<u16> =
-        sent.iter().map(|sent| u16::from_be_bytes([sent.bytes[2], sent.bytes[3]])).collect();
+    let numbers: Vec<u16> = sent.iter().map(crate::world::Sent::number).collect();
     let gaps = numbers.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) == 2).count();
     assert_eq!((numbers.len(), gaps), (90, 10));
     assert_eq!(world.statistics(a.id).lost_packets, 10);
@@ -104,6 +103,27 @@ fn an_opaque_stream_changes_no_byte_and_takes_anything_from_its_peer() {
     assert_eq!(world.dropped(address(ALICE), a.local, &[]), DropReason::Malformed);
     assert_eq!(world.statistics(a.id).received_packets, 5);
     assert_eq!(world.statistics(b.id).sent_packets, 5);
+}
+
+#[test]
+fn a_stretch_of_opaque_packets_leaves_no_gap_in_our_own_numbering() {
+    let mut world = World::new(small(), 4);
+    let (a, b) = world.call(ALICE, BOB, |_| ());
+    let mut alice = Talker::new(ALICE, 0xa11ce, 0xaa);
+    for mode in [StreamMode::Rewrite, StreamMode::Opaque, StreamMode::Rewrite] {
+        world.command(Command::Update {
+            stream: a.id,
+            plan: link::StreamPlan { mode, ..plan(ALICE, Some(b.id)) },
+        });
+        for _ in 0..50 {
+            world.packet(alice.address, a.local, &alice.speak());
+            world.pass(20);
+        }
+    }
+    let sent = world.take_sent_to(address(BOB));
+    let ours: Vec<_> =
+        sent.into_iter().filter(|sent| sent.bytes[8..12] != 0xa11ce_u32.to_be_bytes()).collect();
+    assert_eq!(one_stream(&ours).len(), 100);
 }
 
 #[test]
@@ -304,6 +324,39 @@ fn silence_is_reported_once_per_silence_and_never_while_nothing_is_expected() {
     world.command(Command::Update { stream: a.id, plan: held });
     world.pass(60_000);
     assert_eq!(silences(&mut world), []);
+}
+
+#[test]
+fn a_shell_is_told_when_one_peer_is_all_that_counts_and_when_it_is_not() {
+    let mut world = World::new(small(), 14);
+    let (a, b) = world.call(ALICE, BOB, |_| ());
+    let mut alice = Talker::new(ALICE, 1, 1);
+    assert_eq!(world.connected.get(&a.local), None);
+    for _ in 0..3 {
+        for _ in 0..100 {
+            world.packet(alice.address, a.local, &alice.speak());
+            world.pass(20);
+        }
+        assert_eq!(world.connected.get(&a.local), Some(&alice.address));
+        world.pass(479);
+        assert_eq!(world.connected.get(&a.local), Some(&alice.address));
+        // From now on she might come from another port.
+        world.pass(1);
+        assert_eq!(world.connected.get(&a.local), None);
+        world.pass(5_000);
+    }
+    world.packet(alice.address, a.local, &alice.speak());
+    assert_eq!(world.connected.get(&a.local), Some(&alice.address));
+    let moved = link::StreamPlan { generation: 2, ..plan("198.51.100.9:4000", Some(b.id)) };
+    world.command(Command::Update { stream: a.id, plan: moved });
+    assert_eq!(world.connected.get(&a.local), None);
+    // Without learning a silent peer is still the only one.
+    let strict = link::StreamPlan { learning: link::Learning::Off, generation: 3, ..plan(ALICE, Some(b.id)) };
+    world.command(Command::Update { stream: a.id, plan: strict });
+    world.packet(alice.address, a.local, &alice.speak());
+    world.pass(60_000);
+    assert_eq!(world.connected.get(&a.local), Some(&alice.address));
+    assert_eq!(world.table.census().timers, 0);
 }
 
 #[test]

@@ -22,6 +22,13 @@ pub struct Sent {
     pub bytes: Vec<u8>,
 }
 
+impl Sent {
+    /// The RTP sequence number.
+    pub fn number(&self) -> u16 {
+        u16::from_be_bytes([self.bytes[2], self.bytes[3]])
+    }
+}
+
 /// One worker's table and what surrounds it.
 pub struct World {
     pub table: StreamTable,
@@ -346,6 +353,7 @@ impl World {
         let rest = Census { slots: 0, ports_ready: 0, ports_free: 0, ..census };
         assert_eq!(rest, Census::default(), "{census:?}");
         assert_eq!(census.slots, census.ports_ready);
+        assert_eq!(self.stock.len(), census.ports_ready, "a port is ready that nobody will ever use");
         assert_eq!(census.slots, self.sockets.len());
     }
 }

@@ -90,8 +90,9 @@ fn late_packets_of_the_source_before_keep_their_places() {
 #[test]
 fn two_sources_that_talk_across_each_other_never_get_one_number_twice() {
     let mut outgoing = outgoing();
-    let packets = (0..50)
-        .map(|count: u16| audio(u32::from(count % 2), 1_000 * (count % 2) + count, u32::from(count) * 160));
+    let packets = (0..50).map(|count: u16| {
+        audio(u32::from(count % 2), 1_000 * (count % 2) + count / 2, u32::from(count) * 160)
+    });
     let sent = send(&mut outgoing, packets);
     let numbers: Vec<u16> = relative(&sent).iter().map(|&(number, _)| number).collect();
     assert_eq!(numbers, (0..50).collect::<Vec<u16>>());
@@ -109,9 +110,9 @@ fn a_restart_of_the_numbering_is_a_new_source() {
 fn timestamps_that_fall_back_far_go_on_and_those_that_leap_ahead_leap() {
     let mut outgoing = outgoing();
     let leap = 160 + 1_000_000;
-    let packets = [audio(1, 1, 5_000_000), audio(1, 2, 5_000_000 + leap), audio(1, 3, 400), audio(1, 4, 560)];
+    let packets = [audio(1, 1, 5_000_000), audio(1, 2, 5_000_000 + leap), audio(1, 3, 400), audio(1, 4, 640)];
     let sent = send(&mut outgoing, packets);
-    assert_eq!(relative(&sent), [(0, 0), (1, leap), (2, leap + 160), (3, leap + 320)]);
+    assert_eq!(relative(&sent), [(0, 0), (1, leap), (2, leap + 160), (3, leap + 400)]);
 }
 
 #[test]
