@@ -19,6 +19,8 @@ struct World {
     legs: Vec<LegId>,
     /// Our last request, into which an input that begins with `R` is turned as a response.
     request: String,
+    /// Our tag in the last response; it stands for `TAG!` in an input, which could not guess it.
+    tag: String,
 }
 
 impl World {
@@ -31,6 +33,7 @@ impl World {
             now: Now::default(),
             legs: Vec::new(),
             request: String::new(),
+            tag: String::new(),
         };
         let call = Invite::new(ProfileId(1), "sip:b@192.0.2.9".into(), "<sip:a@x>".into(), "<sip:b@y>".into());
         world.legs.extend(world.endpoint.invite(world.now, call));
@@ -51,7 +54,7 @@ impl World {
                 text.extend_from_slice(b"\r\n\r\n");
                 text
             }
-            _ => part.to_vec(),
+            _ => String::from_utf8_lossy(part).replace("TAG!", &self.tag).into_bytes(),
         };
         self.endpoint.handle_datagram(self.now, LISTENER, source, Bytes::from(bytes));
         self.drain();
@@ -63,6 +66,9 @@ impl World {
             let text = String::from_utf8_lossy(&bytes);
             if text.starts_with("SIP/2.0 ") {
                 assert_eq!(destination.ip().to_string(), "192.0.2.9");
+                let to = text.lines().find(|line| line.starts_with("To: "));
+                let tag = to.and_then(|to| to.rsplit_once(";tag="));
+                self.tag = tag.map_or(String::new(), |tag| tag.1.to_owned());
             } else {
                 self.request = text.into_owned();
             }

@@ -14,14 +14,15 @@ use super::errand::{Errand, Kind, Route};
 use super::event::FailureOrigin;
 use super::ids::{ConnectionId, LegId, ProfileId};
 use super::settings::TCP_REFUSED_MS;
+use super::target::PORT;
 use super::timers::{Armed, Owner};
 use super::{Affinity, Endpoint, Path, Work};
-use crate::Method;
 use crate::dialog::Dialog;
 use crate::message::Message;
 use crate::random::Token;
 use crate::session::{Draft, Final, Headers, Purpose};
 use crate::transaction::{Carriage, Class, ClientInvite, ClientNonInvite, Output};
+use crate::{Method, Via};
 
 /// Destinations remembered for having refused TCP.
 const TCP_REFUSED_MAX: usize = 1_024;
@@ -103,6 +104,12 @@ impl Clients {
         self.arena.len()
     }
 
+    /// Whether no index leads to transactions that are gone.
+    pub(super) fn is_consistent(&self) -> bool {
+        let leads = |(_, key): &(Path, u64)| self.arena.get(*key).is_some();
+        self.by_branch.len() == self.arena.len() && self.unanswered.iter().all(leads)
+    }
+
     /// Whether a destination has refused TCP lately.
     pub(super) fn refuses_tcp(&self, now: Tick, address: SocketAddr) -> bool {
         self.tcp_refused.get(&address).is_some_and(|until| now < *until)
@@ -116,8 +123,10 @@ impl Clients {
         let key = *self.by_branch.get(&(token, kind))?;
         let client = self.arena.get(key)?;
         let is_invite = *response.method() == Method::Invite;
-        let carries = matches!(client.machine, Machine::Invite(_)) == is_invite;
-        (carries && *client.cargo.call_id == *response.call_id()).then_some(key)
+        let is_same = matches!(client.machine, Machine::Invite(_)) == is_invite
+            && *client.cargo.call_id == *response.call_id()
+            && is_sent_by(&response.top_via(), &client.cargo.via);
+        is_same.then_some(key)
     }
 
     /// Those that wait on a path without an answer.
@@ -461,6 +470,14 @@ impl Path {
             Path::Stream(_) => Carriage::Reliable,
         }
     }
+}
+
+/// Whether a response's topmost Via is the one that we wrote (RFC 3261 §18.1.2).
+fn is_sent_by(via: &Via<'_>, ours: &str) -> bool {
+    let port = |via: &Via<'_>| via.port.unwrap_or(PORT);
+    Via::parse(ours).is_ok_and(|ours| {
+        ours.host.as_str().eq_ignore_ascii_case(via.host.as_str()) && port(&ours) == port(via)
+    })
 }
 
 fn response_to(response: &Message) -> String {

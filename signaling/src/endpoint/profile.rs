@@ -129,6 +129,11 @@ impl Profile {
         max == 0 || self.window.requests <= max
     }
 
+    /// The listener of that id.
+    pub(super) fn listener(&self, id: ListenerId) -> Option<&ListenerSettings> {
+        self.settings.listeners.iter().find(|listener| listener.id == id)
+    }
+
     /// The listener by which requests to `destination` leave: `preferred` if it fits, else the first that fits.
     pub(super) fn listener_for(
         &self,

@@ -144,12 +144,8 @@ impl Endpoint {
         let Some(profile) = self.profiles.get(source.profile) else { return };
         let timing = profile.timing;
         let contact = compose::Contact { user: profile.settings.contact_user.clone(), params: String::new() };
-        let identity = match source.transport {
-            Transport::Udp => {
-                profile.listener_for(Transport::Udp, source.address.ip().to_canonical(), source.listener)
-            }
-            Transport::Tcp => profile.stream_identity(source.address.ip().to_canonical()),
-        };
+        let came_by = source.listener.and_then(|listener| profile.listener(listener));
+        let identity = came_by.or_else(|| profile.stream_identity(source.address.ip().to_canonical()));
         let contact_uri = identity.map(|listener| contact.uri(listener, source.transport));
         let local_tag = self.random.token();
         let leg = LegId(self.legs.next_key());

@@ -63,6 +63,12 @@ impl Servers {
         self.arena.len()
     }
 
+    /// Whether no index leads to transactions that are gone.
+    pub(super) fn is_consistent(&self) -> bool {
+        let identities = self.arena.iter().filter(|(_, server)| server.identity.is_some()).count();
+        self.by_key.len() == self.arena.len() && self.by_identity.len() == identities
+    }
+
     /// The transaction of that key.
     pub(super) fn find(&self, key: &str) -> Option<u64> {
         self.by_key.get(key).copied()

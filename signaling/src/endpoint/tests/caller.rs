@@ -478,11 +478,14 @@ fn bye_of_a_callee_whose_answer_was_lost_is_accepted_and_the_late_answer_acknowl
 }
 
 #[test]
-fn response_with_a_foreign_call_id_or_method_belongs_to_nobody() {
+fn response_with_a_foreign_call_id_method_or_sent_by_belongs_to_nobody() {
     let mut bench = Bench::new();
     let (_, invite) = bench.calling();
     bench.receive(&answer(&invite, 200, "peer", CONTACT).replace(invite.call_id(), "forged"));
     bench.receive(&answer(&invite, 200, "peer", CONTACT).replace("1 INVITE", "1 OPTIONS"));
+    bench.receive(&answer(&invite, 200, "peer", CONTACT).replace("UDP 192.0.2.1:5060", "UDP 192.0.2.2:5060"));
     assert!(bench.events().is_empty());
-    assert_eq!(bench.endpoint.counters().stray_responses, 2);
+    assert_eq!(bench.endpoint.counters().stray_responses, 3);
+    bench.receive(&answer(&invite, 200, "peer", CONTACT).replace("UDP 192.0.2.1:5060", "UDP 192.0.2.1"));
+    assert_eq!(bench.event_names(), ["Answered"]);
 }

@@ -2,7 +2,7 @@
 //! Owners do anything at any time. In the end nothing may be left on either side.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +23,8 @@ struct Weather {
     duplicate_percent: u32,
     delay_ms_max: u32,
     is_tcp: bool,
+    /// Some hosts are names, some of which do not resolve or not in time, and some losses are told by ICMP.
+    is_odd: bool,
 }
 
 struct World {
@@ -56,9 +58,30 @@ struct Leg {
 }
 
 enum Parcel {
-    Datagram { to: usize, bytes: Bytes },
-    Stream { to: usize, connection: ConnectionId, bytes: Bytes },
-    Closed { to: usize, connection: ConnectionId },
+    Datagram {
+        to: usize,
+        bytes: Bytes,
+    },
+    Stream {
+        to: usize,
+        connection: ConnectionId,
+        bytes: Bytes,
+    },
+    Closed {
+        to: usize,
+        connection: ConnectionId,
+    },
+    /// The resolver's word; `None` when there is no such host.
+    Resolved {
+        to: usize,
+        query: QueryId,
+        address: Option<IpAddr>,
+    },
+    /// ICMP says that something could not be delivered.
+    Unreachable {
+        to: usize,
+        destination: SocketAddr,
+    },
 }
 
 impl World {
@@ -137,9 +160,14 @@ impl World {
         let from = usize::from(self.chance(50));
         let to = self.sides[1 - from].address;
         let transport = if self.weather.is_tcp { ";transport=tcp" } else { "" };
+        let host = if self.weather.is_odd && self.chance(20) {
+            "world.example".to_string()
+        } else {
+            to.ip().to_string()
+        };
         let mut invite = Invite::new(
             PROFILE,
-            format!("sip:b@{to}{transport}"),
+            format!("sip:b@{host}{transport}"),
             "<sip:a@world>".to_string(),
             "<sip:b@world>".to_string(),
         );
@@ -239,6 +267,13 @@ impl World {
             Parcel::Stream { to, connection, bytes } => {
                 self.sides[to].endpoint.handle_stream(self.now, connection, &bytes);
             }
+            Parcel::Resolved { to, query, address } => {
+                let answer = address.map(|address| vec![address]).ok_or(());
+                self.sides[to].endpoint.handle_resolved(self.now, query, answer);
+            }
+            Parcel::Unreachable { to, destination } => {
+                self.sides[to].endpoint.handle_transport_error(self.now, LISTENER, destination);
+            }
             Parcel::Closed { to, connection } => {
                 self.sides[to].peers.remove(&connection);
                 self.sides[to].endpoint.handle_closed(self.now, connection);
@@ -270,6 +305,8 @@ impl World {
                 for _ in 0..copies {
                     if !self.chance(self.weather.loss_percent) {
                         self.post(Parcel::Datagram { to, bytes: bytes.clone() });
+                    } else if self.weather.is_odd && self.chance(3) {
+                        self.post(Parcel::Unreachable { to: from, destination });
                     }
                 }
             }
@@ -306,7 +343,10 @@ impl World {
     fn post(&mut self, parcel: Parcel) {
         self.sent += 1;
         let delay_ms = match parcel {
-            Parcel::Datagram { .. } => self.random.between(1, self.weather.delay_ms_max),
+            Parcel::Resolved { .. } => self.random.between(1, 15_000),
+            Parcel::Datagram { .. } | Parcel::Unreachable { .. } => {
+                self.random.between(1, self.weather.delay_ms_max)
+            }
             Parcel::Stream { .. } | Parcel::Closed { .. } => 10,
         };
         let at = self.now.tick + Duration::from_millis(u64::from(delay_ms));
@@ -315,8 +355,13 @@ impl World {
 
     fn hear(&mut self, side: usize, event: Event) {
         let now = self.now;
+        let is_known = self.chance(90);
+        let other = self.sides[1 - side].address.ip();
         let here = &mut self.sides[side];
         match event {
+            Event::Resolve { query, .. } => {
+                self.post(Parcel::Resolved { to: side, query, address: is_known.then_some(other) });
+            }
             Event::Invite { leg, .. } => {
                 let known = here.legs.insert(leg, Leg { is_called: true, ..Leg::default() });
                 assert!(known.is_none(), "one call, one leg");
@@ -349,7 +394,6 @@ impl World {
                 assert!(here.legs.contains_key(&leg));
             }
             Event::Provisional { .. } | Event::Acknowledged { .. } | Event::RequestCancelled { .. } => {}
-            Event::Resolve { .. } => panic!("nothing here has a name"),
         }
     }
 
@@ -370,6 +414,7 @@ fn weather(seed: u64) -> Weather {
         duplicate_percent: random.between(0, 20),
         delay_ms_max: [5, 50, 700, 6_000][random.between(0, 3) as usize],
         is_tcp: random.between(0, 3) == 0,
+        is_odd: random.between(0, 1) == 0,
     }
 }
 
@@ -398,7 +443,8 @@ fn the_same_seed_gives_the_same_world() {
 
 #[test]
 fn calls_over_a_network_that_loses_a_fifth_still_come_about() {
-    let weather = Weather { loss_percent: 20, duplicate_percent: 5, delay_ms_max: 100, is_tcp: false };
+    let weather =
+        Weather { loss_percent: 20, duplicate_percent: 5, delay_ms_max: 100, is_tcp: false, is_odd: false };
     let mut answered = 0;
     for seed in 0..200 {
         let mut world = World::new(seed, weather);
