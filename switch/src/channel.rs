@@ -35,6 +35,8 @@ pub(crate) struct Channel {
     pub(crate) respond_status: Option<(u16, Option<String>)>,
     /// The leg that is calling this one, until they are joined or it gives up.
     pub(crate) originator: Option<ChannelId>,
+    /// How the legs ended that this channel called in its present attempt.
+    pub(crate) leg_ends: Vec<LegEnd>,
     /// Whether another leg ever called this one, or this one another (for `legs=` of records).
     pub(crate) had_originator: bool,
     pub(crate) had_originatee: bool,
@@ -72,6 +74,15 @@ pub(crate) struct SipLeg {
     pub(crate) source: Option<Source>,
     /// An offer of ours waits in our 2xx for the ACK that carries the answer.
     pub(crate) offered_in_2xx: bool,
+}
+
+/// How a leg ended that never was joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LegEnd {
+    pub(crate) leg: ChannelId,
+    pub(crate) cause: Cause,
+    /// The final response it was refused with.
+    pub(crate) status: Option<u16>,
 }
 
 /// When what happened; `None`: never.
@@ -157,6 +168,7 @@ impl Channel {
             hangup: None,
             respond_status: None,
             originator: None,
+            leg_ends: Vec::new(),
             had_originator: false,
             had_originatee: false,
             bridge: None,

@@ -6,7 +6,7 @@
 use dialplan::Text;
 use signaling::{Hangup, Reply};
 
-use crate::channel::Replacement;
+use crate::channel::{LegEnd, Replacement};
 use crate::core::Core;
 use crate::{Cause, ChannelId, EventKind, headers};
 
@@ -101,11 +101,23 @@ impl Core {
         self.say(id, EventKind::Hangup { cause });
         self.end_relay(id);
         self.unbridge(id, Some(cause));
-        if let Some(originator) = self.channels.get_mut(&id).and_then(|channel| channel.originator.take()) {
-            self.wake(originator);
-        }
+        self.tell_originator(id, cause);
         self.close_media(id);
         self.replace(id, Replacement::Farewell);
+    }
+
+    /// The leg that called this one learns how it ended; the channel itself may be gone when it looks.
+    fn tell_originator(&mut self, id: ChannelId, cause: Cause) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some(originator) = channel.originator.take() else { return };
+        let status =
+            channel.variables.number("sip_invite_failure_status").and_then(|n| u16::try_from(n).ok());
+        let note = format!("{};{cause}", channel.uuid);
+        if let Some(caller) = self.channels.get_mut(&originator) {
+            caller.leg_ends.push(LegEnd { leg: id, cause, status });
+            caller.variables.push("originate_causes", Text::trusted(note));
+        }
+        self.wake(originator);
     }
 
     /// Sends BYE, CANCEL or a final response; gives the disposition.

@@ -109,6 +109,7 @@ impl Originate {
         self.call.channel(|channel| {
             channel.variables.unset("last_bridge_proto_specific_hangup_cause");
             channel.variables.unset("sip_reason");
+            channel.leg_ends.clear();
         });
         let started = self.call.now().tick;
         let mut creation_failure = None;
@@ -299,13 +300,13 @@ impl Originate {
         let first = self.legs.first().map(|leg| leg.id);
         let (cause, status) = self
             .call
-            .core(|core| {
-                let leg = core.channels.get(&first?)?;
-                Some((leg.hangup?, leg.variables.text("proto_specific_hangup_cause")))
-            })
-            .unwrap_or((Cause::DESTINATION_OUT_OF_ORDER, None));
+            .channel(|channel| channel.leg_ends.iter().find(|end| Some(end.leg) == first).copied())
+            .flatten()
+            .map_or((Cause::DESTINATION_OUT_OF_ORDER, None), |end| (end.cause, end.status));
         self.call.channel(|channel| match status {
-            Some(status) => channel.variables.set_str("last_bridge_proto_specific_hangup_cause", status),
+            Some(status) => {
+                channel.variables.set_str("last_bridge_proto_specific_hangup_cause", format!("sip:{status}"));
+            }
             None => channel.variables.unset("last_bridge_proto_specific_hangup_cause"),
         });
         if matches!(cause, Cause::SUCCESS | Cause::NONE) { Cause::ORIGINATOR_CANCEL } else { cause }

@@ -30,6 +30,8 @@ pub(crate) async fn route(call: Call) {
                 channel.frames.push(Frame { actions: Arc::from(list.actions), next: 0 });
             });
             execute(&call).await;
+            // A transfer that the last action asked for takes effect here, before the call would end.
+            call.give_way().await;
             let cause = call.channel(|channel| channel.passed_over.take()).flatten();
             call.hangup(cause.unwrap_or(Cause::NORMAL_CLEARING));
         }

@@ -154,11 +154,6 @@ impl Switch {
         self.turn(now, |core| core.endpoint.set_profiles(profiles));
     }
 
-    /// SIP profiles by which new requests come and go; dialogs keep what they have.
-    pub fn set_profiles(&mut self, now: Now, profiles: Vec<signaling::ProfileSettings>) {
-        self.turn(now, |core| core.endpoint.set_profiles(profiles));
-    }
-
     /// Takes no new calls: they are answered 503 with Retry-After.
     pub fn drain(&mut self, now: Now) {
         self.turn(now, |core| {
