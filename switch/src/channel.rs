@@ -57,8 +57,6 @@ pub(crate) struct Channel {
     /// Transfers and loops still allowed.
     pub(crate) max_forwards: u8,
     pub(crate) parked: bool,
-    /// Story and record are done; only the dialog and the streams may linger.
-    pub(crate) reported: bool,
     /// Requests of the peer that wait for another leg's answer, and the like (`relay.rs`).
     pub(crate) relay: Option<crate::relay::Relay>,
 }
@@ -180,7 +178,6 @@ impl Channel {
             interjections: VecDeque::new(),
             max_forwards: birth.max_forwards,
             parked: false,
-            reported: false,
             relay: None,
         }
     }

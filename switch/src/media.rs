@@ -237,14 +237,14 @@ impl Core {
         let body = match mode {
             MediaMode::Bypass => caller_body,
             MediaMode::Proxy => {
-                self.open_stream(id)?;
+                self.open_stream(id, Some(caller))?;
                 match caller_body {
                     Some(body) => Some(self.patched(id, &body)?),
                     None => None,
                 }
             }
             MediaMode::Default => {
-                self.open_stream(id)?;
+                self.open_stream(id, Some(caller))?;
                 let offer = self.default_offer(id, caller);
                 if offer.codecs.is_empty() {
                     return Err(Cause::INCOMPATIBLE_DESTINATION);
@@ -309,7 +309,7 @@ impl Core {
         let body = match (mode, from_body) {
             (MediaMode::Bypass, Some(body)) => body,
             (MediaMode::Proxy, Some(body)) => {
-                self.open_stream(id)?;
+                self.open_stream(id, from)?;
                 self.patched(id, &body)?
             }
             (MediaMode::Default, _) | (_, None) => {
@@ -318,7 +318,7 @@ impl Core {
                     channel.media.mode = MediaMode::Default;
                 }
                 self.choose(id, from)?;
-                self.open_stream(id)?;
+                self.open_stream(id, from)?;
                 let offer = self.offer_of_chosen(id).ok_or(Cause::INCOMPATIBLE_DESTINATION)?;
                 self.write_body(id, &offer, true).ok_or(Cause::INCOMPATIBLE_DESTINATION)?
             }
@@ -339,12 +339,12 @@ impl Core {
         })
     }
 
-    /// Makes a stream for the channel, on the worker of the leg it speaks with.
-    pub(crate) fn open_stream(&mut self, id: ChannelId) -> Result<(), Cause> {
+    /// Makes a stream for the channel, on the worker of the leg it speaks with: `near`, or its peer.
+    pub(crate) fn open_stream(&mut self, id: ChannelId, near: Option<ChannelId>) -> Result<(), Cause> {
         if self.channels.get(&id).is_none_or(|channel| channel.media.stream.is_some()) {
             return Ok(());
         }
-        let peer = self.peer(id).or_else(|| self.called_by(id));
+        let peer = near.or_else(|| self.peer(id));
         let worker = peer
             .and_then(|peer| self.channels.get(&peer)?.media.stream)
             .map(|stream| self.desk.moving(stream.id).unwrap_or(stream.worker));
@@ -377,14 +377,6 @@ impl Core {
     fn named_profile(&self, id: ChannelId) -> Option<&Profile> {
         let name = self.channels.get(&id)?.variables.text("sofia_profile_name")?;
         self.configuration.profile_named(&name)
-    }
-
-    /// The leg that this one calls at the moment, if it has media already.
-    fn called_by(&self, caller: ChannelId) -> Option<ChannelId> {
-        self.channels
-            .values()
-            .find(|channel| channel.originator == Some(caller) && channel.media.stream.is_some())
-            .map(|channel| channel.id)
     }
 
     /// Ends the channel's stream. Its name stays with the channel until the worker has said goodbye.

@@ -225,15 +225,7 @@ pub(crate) async fn farewell(call: Call) {
     if let Some(record) = record {
         call.core(|core| core.say(call.id, EventKind::Record(Arc::new(record))));
     }
-    call.channel(|channel| channel.reported = true);
-    // The dialog may have to repeat a BYE or absorb one; the channel's name stays taken until it is over.
-    let _ = call
-        .wait(None, |core| {
-            let channel = core.channels.get(&call.id)?;
-            let leg = channel.sip.as_ref().map(|sip| sip.leg);
-            let gone = leg.is_none_or(|leg| !core.by_leg.contains_key(&leg));
-            (gone && channel.media.stream.is_none()).then_some(())
-        })
-        .await;
+    // Signaling goes on alone: it repeats a BYE and absorbs late messages for up to 32 s, which must not keep a
+    // place among the sessions.
     call.core(|core| core.forget(call.id));
 }
