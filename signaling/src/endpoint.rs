@@ -325,6 +325,7 @@ impl Endpoint {
 
     /// Sends octets by `path`, unless that is gone.
     fn try_transmit(&mut self, now: Tick, path: Path, bytes: Bytes) -> bool {
+        debug_assert!(!bytes.is_empty(), "a message has octets");
         match path {
             Path::Datagram { listener, destination } => {
                 self.transmits.push_back(Transmit::Datagram { listener, destination, bytes });

@@ -303,7 +303,8 @@ impl Endpoint {
         match Class::of(response.status()) {
             Class::Provisional => {
                 // The draft stays here until the final answer; the session looks at it only.
-                let Some((leg, draft)) = leg.zip(client.cargo.draft.take()) else { return };
+                let Some(leg) = leg else { return };
+                let Some(draft) = client.cargo.draft.take() else { return };
                 self.tell(leg, |session, _, out| {
                     session.handle_provisional(now, purpose, &draft, response, out);
                 });

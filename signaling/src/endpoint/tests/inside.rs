@@ -293,6 +293,21 @@ fn a_reinvite_in_the_air_when_the_call_ends_is_acknowledged_and_forgotten() {
 }
 
 #[test]
+fn a_reinvite_that_outlives_its_call_gets_the_ack_to_its_refusal() {
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.calling_and_up();
+    bench.endpoint.request(bench.now, leg, Method::Invite, Vec::new(), None).expect("sent");
+    let reinvite = bench.sent_one();
+    bench.receive(&back("BYE", 1, &invite, EMPTY));
+    bench.transmits();
+    bench.receive(&answer(&reinvite, 100, "", ""));
+    bench.receive(&answer(&reinvite, 487, "", ""));
+    let ack = bench.sent_one();
+    assert_eq!((line(&ack), ack.cseq().0), ("ACK".to_string(), reinvite.cseq().0));
+    bench.expect_nothing_left();
+}
+
+#[test]
 fn requests_before_a_dialog_and_after_the_end_are_refused() {
     let mut bench = Bench::new();
     let (leg, invite) = bench.calling();

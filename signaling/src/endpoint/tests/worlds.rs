@@ -402,7 +402,8 @@ impl World {
             assert!(side.legs.is_empty(), "seed {seed}, {:?}: {:?}", self.weather, side.legs);
             let census = side.endpoint.census();
             assert_eq!(census, Census::default(), "seed {seed}, {:?}", self.weather);
-            assert_eq!(side.endpoint.counters().malformed, 0, "seed {seed}");
+            let counters = side.endpoint.counters();
+            assert_eq!((counters.malformed, counters.keep_alives), (0, 0), "seed {seed}");
         }
     }
 }
