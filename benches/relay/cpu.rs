@@ -42,7 +42,9 @@ pub fn of_threads(process: &Path, name: &str) -> Result<Cpu> {
     let mut all = Cpu::default();
     for task in fs::read_dir(process.join("task")).context("the relay is gone")? {
         let task = task?.path();
-        if fs::read_to_string(task.join("comm"))?.starts_with(name) {
+        // A thread that ended meanwhile is none of the relay's.
+        let Ok(comm) = fs::read_to_string(task.join("comm")) else { continue };
+        if comm.starts_with(name) {
             all.add(of_thread(&task)?);
         }
     }

@@ -13,6 +13,15 @@ const WORKERS_MAX: usize = 1_024;
 /// Receive buffers of a ring at most: the kernel's limit.
 const PACKET_BUFFERS_MAX: u16 = 1 << 15;
 
+/// Files that the rest of the process has open: SIP sockets, connections, logs, records.
+const OTHER_FILES: usize = 128;
+
+/// A ring or an epoll, and four eventfds.
+const OTHER_FILES_PER_WORKER: usize = 6;
+
+/// Fewer streams than those of one call make no sense.
+const STREAMS_MIN: usize = 2;
+
 /// Which back end to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackEndChoice {
@@ -89,6 +98,11 @@ pub enum SettingsError {
     /// Zero workers, or absurdly many.
     #[error("{0} workers: at least 1, at most 1,024")]
     Workers(usize),
+    /// The limit of open files leaves no room for streams.
+    #[error(
+        "{0} open files are too few for {1} workers with their stock of ports; raise the limit by {2} at least"
+    )]
+    OpenFiles(usize, usize, usize),
     /// Not what the kernel takes.
     #[error("{0} packet buffers: a power of two, at least 64, at most 32,768")]
     PacketBuffers(u16),
@@ -115,6 +129,23 @@ impl MediaSettings {
         Ok(())
     }
 
+    /// These settings with as many streams as `open_files` allow. All workers' sockets together must be below the
+    /// limit; a socket for RTCP is not counted, and refused alone where it is one too many. Besides, a ring registers a
+    /// file for each slot of its table, two per stream and per port in stock, and the kernel holds the number of those
+    /// of one ring to the same limit.
+    pub(crate) fn within(&self, open_files: usize, workers: usize) -> Result<MediaSettings, SettingsError> {
+        let stock = self.stock_per_address * self.addresses.len();
+        let fixed = OTHER_FILES + workers * (OTHER_FILES_PER_WORKER + stock);
+        let by_files = open_files.saturating_sub(fixed) / workers;
+        let by_slots = (open_files / 2).saturating_sub(stock);
+        let streams_max = self.streams_max.min(by_files).min(by_slots);
+        if streams_max < STREAMS_MIN {
+            let needed = (fixed + workers * STREAMS_MIN).max(2 * (stock + STREAMS_MIN));
+            return Err(SettingsError::OpenFiles(open_files, workers, needed));
+        }
+        Ok(MediaSettings { streams_max, ..self.clone() })
+    }
+
     /// The table of one of `workers`.
     pub(crate) fn table(&self, worker: u16, workers: u16) -> TableSettings {
         TableSettings {
@@ -138,6 +169,19 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         assert_eq!(MediaSettings::default().check(1), Ok(()));
+    }
+
+    #[test]
+    fn the_limit_of_open_files_bounds_the_streams_and_too_low_a_limit_is_told_with_what_is_lacking() {
+        let settings = MediaSettings::default();
+        let streams = |files, workers| settings.within(files, workers).map(|within| within.streams_max);
+        assert_eq!(streams(1 << 20, 4), Ok(8_192));
+        assert_eq!(streams(20_000, 1), Ok(8_192));
+        assert_eq!(streams(20_000, 4), Ok(4_930));
+        assert_eq!(streams(1_024, 1), Ok(480));
+        assert_eq!(streams(1_024, 2), Ok(410));
+        assert_eq!(streams(167, 1), Err(SettingsError::OpenFiles(167, 1, 168)));
+        assert_eq!(streams(168, 1), Ok(2));
     }
 
     #[test]

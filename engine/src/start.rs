@@ -45,6 +45,7 @@ pub struct Engine {
     pub links: Vec<WorkerLink>,
     back_end: BackEnd,
     fallback_reason: Option<String>,
+    streams_max: usize,
 }
 
 impl Engine {
@@ -56,6 +57,11 @@ impl Engine {
     /// Why it is not io_uring, when that was to be chosen automatically.
     pub fn fallback_reason(&self) -> Option<&str> {
         self.fallback_reason.as_deref()
+    }
+
+    /// Streams that one worker may have: as set, or as many as the limit of open files allows.
+    pub fn streams_max(&self) -> usize {
+        self.streams_max
     }
 }
 
@@ -148,8 +154,13 @@ pub fn start(settings: &MediaSettings, seed: u64) -> Result<Engine, EngineError>
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let workers = settings.workers.unwrap_or_else(|| cores.len().saturating_sub(1).max(1));
     settings.check(workers)?;
-    let mut engine =
-        Engine { links: Vec::with_capacity(workers), back_end: BackEnd::IoUring, fallback_reason: None };
+    let settings = &settings.within(open_files_max(), workers)?;
+    let mut engine = Engine {
+        links: Vec::with_capacity(workers),
+        back_end: BackEnd::IoUring,
+        fallback_reason: None,
+        streams_max: settings.streams_max,
+    };
     for worker in 0..workers {
         let worker_seed = seed.wrapping_add((worker as u64).wrapping_mul(SEED_STEP));
         let table = StreamTable::new(settings.table(worker as u16, workers as u16), worker_seed);
@@ -163,6 +174,12 @@ pub fn start(settings: &MediaSettings, seed: u64) -> Result<Engine, EngineError>
         }
     }
     Ok(engine)
+}
+
+/// How many files this process may have open.
+fn open_files_max() -> usize {
+    let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
 /// The first core is left to the control plane, where there is another.
@@ -242,9 +259,7 @@ fn open_mover(
     wake: Bell,
 ) -> Result<(Mover, Option<RingError>), EngineError> {
     let choice = settings.back_end;
-    // No more sockets can be open, and the kernel registers no more files, than the limit says.
-    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-    let slots = u32::try_from(files.min(slots as u64)).unwrap_or(u32::MAX);
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
     let mut refused = None;
     if choice != BackEndChoice::Mmsg {
         let wake = wake.try_clone().map_err(EngineError::Worker)?;
@@ -256,4 +271,34 @@ fn open_mover(
     }
     let mmsg = Mmsg::open(slots, wake.into()).map_err(EngineError::Mmsg)?;
     Ok((Mover::Mmsg(mmsg), refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cores(count: usize) -> Vec<CoreId> {
+        (0..count).map(|id| CoreId { id }).collect()
+    }
+
+    #[test]
+    fn the_first_core_is_left_to_the_control_plane_where_there_is_another() {
+        let chosen = |worker, count| core_of(worker, &cores(count)).map(|core| core.id);
+        assert_eq!(chosen(0, 0), None);
+        assert_eq!(chosen(0, 1), Some(0));
+        assert_eq!([chosen(0, 3), chosen(1, 3), chosen(2, 3)], [Some(1), Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn where_a_ring_cannot_be_had_auto_falls_back_and_says_why_and_force_fails() {
+        // A ring for no file at all is refused by every kernel.
+        let open = |back_end| {
+            let settings = MediaSettings { back_end, ..MediaSettings::default() };
+            open_mover(&settings, 0, Bell::blocking().expect("an eventfd"))
+        };
+        let (mover, refused) = open(BackEndChoice::Auto).expect("the second back end");
+        assert_eq!(mover.back_end(), BackEnd::Mmsg);
+        assert!(refused.expect("the reason").to_string().contains("io_uring"));
+        assert!(matches!(open(BackEndChoice::IoUring), Err(EngineError::Ring(_))));
+    }
 }
