@@ -31,9 +31,21 @@ trap finish EXIT
 
 "$binaries/crosspoint" run --conf conf --base-dir "$state" >"$state/switch.out" 2>&1 &
 switch=$!
+for _ in $(seq 300); do
+    if grep -q '^ready: ' "$state/switch.out" || ! kill -0 "$switch" 2>/dev/null; then
+        break
+    fi
+    sleep 0.1
+done
+# An error at the start, such as a port that another program has, would have that other program measured.
+if grep -q ' ERROR ' "$state/switch.out" || ! grep '^ready: ' "$state/switch.out"; then
+    echo "the switch did not start as it should:" >&2
+    cat "$state/switch.out" >&2
+    exit 2
+fi
 
 status=0
-"$binaries/crosspoint-perf" run --target "$target" --answer "$answer" --calls 100 --rate 20 --hold 3s --wait 20s \
+"$binaries/crosspoint-perf" run --target "$target" --answer "$answer" --calls 100 --rate 20 --hold 3s --wait 5s \
     --pid "$switch" "$@" || status=$?
 
 if ! kill -0 "$switch" 2>/dev/null; then
