@@ -174,6 +174,9 @@ pub enum InviteError {
     /// From or To is malformed.
     #[error("malformed From or To")]
     Party,
+    /// The Call-ID is empty, too long, or holds what no Call-ID may.
+    #[error("malformed Call-ID")]
+    CallId,
     /// A transport that we do not speak.
     #[error("unsupported transport")]
     Transport,

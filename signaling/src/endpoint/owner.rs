@@ -9,6 +9,7 @@ use super::profile::Profile;
 use super::target::{Target, TargetError, hop_uri};
 use super::{Endpoint, Leg};
 use crate::dialog::{self, Dialog};
+use crate::message::IDENTIFIER_BYTES_MAX;
 use crate::session::{Draft, Session};
 use crate::transaction::Class;
 use crate::{Method, NameAddr, Uri};
@@ -29,6 +30,9 @@ impl Endpoint {
         let timing = profile.timing;
         let contact = contact_of(profile, &invite);
         let (id, account, local_tag) = (invite.profile, invite.credentials.clone(), self.random.token());
+        if invite.call_id.as_ref().is_some_and(|call_id| !is_call_id(call_id)) {
+            return Err(InviteError::CallId);
+        }
         let call_id = invite.call_id.clone().unwrap_or_else(|| self.random.token().to_string());
         let draft = Draft { call_id: call_id.into(), ..draft_of(invite)? }.with_from_tag(local_tag.as_str());
         let leg = LegId(self.legs.next_key());
@@ -131,6 +135,11 @@ impl Endpoint {
         self.tell(leg, |session, _, out| session.answer(reply, out));
         self.settle(now);
     }
+}
+
+/// What [`Message::parse`](crate::Message::parse) takes for a Call-ID: our own must come back.
+fn is_call_id(text: &str) -> bool {
+    (1..=IDENTIFIER_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn contact_of(profile: &Profile, invite: &Invite) -> Contact {

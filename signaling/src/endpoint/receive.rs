@@ -23,7 +23,7 @@ use super::ids::{LegId, ListenerId, Source, Transport};
 use super::server::{key_of, reply_path};
 use super::{Affinity, Endpoint, Leg};
 use crate::dialog::contact_of;
-use crate::message::{Fault, Message};
+use crate::message::Message;
 use crate::random::Token;
 use crate::session::Session;
 use crate::{HeaderName, Method, Scheme};
@@ -34,6 +34,10 @@ const RETRY_AFTER_S: &str = "300";
 impl Endpoint {
     /// Octets of one message have come.
     pub(super) fn receive(&mut self, now: Tick, source: Source, bytes: Bytes) {
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            self.counters.keep_alives += 1;
+            return;
+        }
         let is_response = bytes.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
         let profile = self.profiles.get_mut(source.profile);
         if !is_response && !profile.is_some_and(|profile| profile.admit(now)) {
@@ -49,7 +53,6 @@ impl Endpoint {
                 self.counters.responses_received += 1;
                 self.handle_response(now, message);
             }
-            Err(error) if error.fault() == Fault::KeepAlive => self.counters.keep_alives += 1,
             Err(error) => {
                 self.counters.malformed += 1;
                 let tag = self.passing_tag(&error.salvage().and_then(|salvage| salvage.call_id.as_deref()));

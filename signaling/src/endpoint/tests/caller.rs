@@ -331,6 +331,7 @@ fn calls_that_name_no_party_or_no_place_are_not_begun() {
         (Invite { request_uri: "sip:a@b;transport=tls".into(), ..call() }, InviteError::Transport),
         (Invite { next_hop: Some("<>".into()), ..call() }, InviteError::NextHop),
         (Invite { from: "\"broken <sip:a@b>".into(), ..call() }, InviteError::Party),
+        (Invite { call_id: Some("two words".into()), ..call() }, InviteError::CallId),
         (Invite { profile: ProfileId(9), ..call() }, InviteError::Profile),
     ];
     for (call, error) in cases {
