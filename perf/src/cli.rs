@@ -28,7 +28,7 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Args, Debug)]
 pub struct RunArguments {
-    /// Whom to call: sip:[number@]host[:port]
+    /// Whom to call: sip:HOST, sip:HOST:PORT or sip:NUMBER@HOST
     #[arg(long, value_name = "URI")]
     pub target: String,
     /// The number to dial when the target's URI names none

@@ -1,3 +1,5 @@
+//! Hunting case by case.
+
 use config::{Globals, LoadOptions, MemoryFiles, Problems};
 
 use super::*;
