@@ -9,11 +9,12 @@
 //!        socket ── packet ─────▶ └─────────────┘ ── Verdict, Action ──▶ socket
 //! ```
 //!
-//! **A turn** of a shell is: read the clock once; [`handle_command`](StreamTable::handle_command) for some commands;
-//! [`handle_packet`](StreamTable::handle_packet) for what was received; [`handle_timeout`](StreamTable::handle_timeout)
-//! when [`next_deadline`](StreamTable::next_deadline) has come; carry out [`poll_action`](StreamTable::poll_action) until
-//! `None`; pass on [`poll_report`](StreamTable::poll_report) as far as the queue has room. Time never runs backwards.
-//! Right after [`new`](StreamTable::new) actions wait already: the first ports to bind.
+//! **A turn** of a shell is: read the clock once; [`handle_command`](StreamTable::handle_command) for some commands, and
+//! carry out [`poll_action`](StreamTable::poll_action) until `None`, because packets may leave by a socket that a command
+//! has brought; [`handle_packet`](StreamTable::handle_packet) for what was received;
+//! [`handle_timeout`](StreamTable::handle_timeout) when [`next_deadline`](StreamTable::next_deadline) has come; the actions
+//! again; pass on [`poll_report`](StreamTable::poll_report) as far as the queue has room. Time never runs backwards. Right
+//! after [`new`](StreamTable::new) actions wait already: the first ports to bind.
 //!
 //! **Slots.** A [`Slot`] names a socket from its `Bind` or `PutIn` to its end. Each `Bind` and `PutIn` is answered
 //! by [`bound`](StreamTable::bound) before a later action of the same slot is carried out; after a failure the slot is

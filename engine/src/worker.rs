@@ -1,7 +1,8 @@
 //! A media worker: the loop that carries bytes, commands and time to a stream table, and what comes of them away.
 //!
 //! One turn is one wait (which also submits what the last turn wants sent), one reading of the clock, at most
-//! [`COMMANDS_PER_TURN_MAX`] commands, the packets, the timers that are due, and the table's actions and reports.
+//! [`COMMANDS_PER_TURN_MAX`] commands and what they ask for, the packets, the timers that are due, and the table's
+//! actions and reports.
 //! Nothing in it allocates, locks, logs or formats per packet.
 //!
 //! **Full queues.** A report is never lost: while the control plane does not fetch its reports, they wait in the
@@ -97,6 +98,8 @@ impl Worker {
         self.wait(last)?;
         let now = self.clock.read();
         self.take_commands(now);
+        // Before the packets: some may leave by a socket that a command has just brought.
+        self.act(now);
         let packets = self.mover.take(now, &mut self.table);
         self.pace.note(now, packets);
         while let Some(slot) = self.mover.poll_send_failed() {

@@ -62,6 +62,21 @@ fn plan(party: u8, bits: u8) -> StreamPlan {
 
 impl Shell {
     fn pump(&mut self) {
+        self.act();
+        while let Some(report) = self.table.poll_report() {
+            match report {
+                Report::PortReady { port, .. } => self.ports.push(port),
+                Report::Released { stream, state } => {
+                    let plan = state.plan;
+                    self.table.handle_command(self.now, Command::Adopt { stream, state, plan });
+                    self.act();
+                }
+                _ => (),
+            }
+        }
+    }
+
+    fn act(&mut self) {
         while let Some(action) = self.table.poll_action() {
             match action {
                 Action::Bind { slot, .. } | Action::PutIn { slot, .. } => {
@@ -81,16 +96,6 @@ impl Shell {
                     self.table.recycle(packet);
                 }
                 Action::Settled { .. } | Action::Unsettled { .. } => (),
-            }
-        }
-        while let Some(report) = self.table.poll_report() {
-            match report {
-                Report::PortReady { port, .. } => self.ports.push(port),
-                Report::Released { stream, state } => {
-                    let plan = state.plan;
-                    self.table.handle_command(self.now, Command::Adopt { stream, state, plan });
-                }
-                _ => (),
             }
         }
     }
