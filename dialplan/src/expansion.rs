@@ -24,7 +24,7 @@ mod tests;
 pub const DEPTH_MAX: usize = 100;
 /// References resolved for one text. Values are expanded again, so a few variables that hold each other twice would
 /// otherwise double the work a hundred times over.
-pub const REFERENCES_MAX: u32 = 10_000;
+pub const REFERENCES_MAX: u32 = 2_000;
 /// Bytes read and written for one text, in all frames; what exceeds them is left out. Far more than any data needs.
 pub const BYTES_MAX: usize = 4 * 1024 * 1024;
 
