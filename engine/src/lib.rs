@@ -1,6 +1,6 @@
 //! The media path: stream table, RTP, and the io_uring and mmsg back ends that feed it.
 //!
-//! [`start`] is the only thing that touches the world: it starts the workers. [`StreamTable`] decides about media and
+//! [`start()`] is the only thing that touches the world: it starts the workers. [`StreamTable`] decides about media and
 //! is pure.
 
 mod address;

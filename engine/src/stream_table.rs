@@ -41,7 +41,7 @@
 //! [`REPORTS_WAITING_MAX`]. So a control plane that does not read its reports stops being obeyed, and no memory grows.
 //! Packets cause no queue to grow: what they have to say is kept as marks on their stream.
 //!
-//! **The end.** After [`Command::Stop`](link::Command::Stop) each stream is reported closed, all slots are unbound, the
+//! **The end.** After [`Command::Stop`] each stream is reported closed, all slots are unbound, the
 //! last report is `Stopped`, and [`is_stopped`](StreamTable::is_stopped) is true.
 //!
 //! Nothing here logs; `handle_packet` does not allocate, lock, format or call through `dyn`.

@@ -6,7 +6,7 @@
 //! Nothing in it allocates, locks, logs or formats per packet.
 //!
 //! **Full queues.** A report is never lost: while the control plane does not fetch its reports, they wait in the
-//! table, and above [`REPORTS_WAITING_MAX`](crate::stream_table::REPORTS_WAITING_MAX) of them no more commands are
+//! table, and above [`REPORTS_WAITING_MAX`] of them no more commands are
 //! taken, so that the command queue fills in turn and the control plane is told `Full`. The only report that is left
 //! out (and counted) is [`Report::Load`], which the next one replaces.
 

@@ -1,4 +1,4 @@
-//! From bytes to a proved [`Message`](super::Message).
+//! From bytes to a proved [`Message`].
 
 use bytes::Bytes;
 use bytestring::ByteString;
