@@ -240,6 +240,8 @@ impl Endpoint {
     pub fn census(&self) -> Census {
         debug_assert_eq!(self.tags.len(), self.legs.len());
         debug_assert!(self.clients.is_consistent() && self.servers.is_consistent());
+        let counted = (self.profiles.transactions(), self.profiles.proceeding());
+        debug_assert_eq!(counted, (self.clients.len() + self.servers.len(), self.servers.open_invites()));
         Census {
             legs: self.legs.len(),
             dialogs: self.legs.iter().map(|(_, leg)| leg.session.dialogs_len()).sum(),

@@ -2,6 +2,9 @@
 //!
 //! The lower half reads and writes text and knows no state: [`message`] with its parts ([`header_name`], [`uri`],
 //! [`name_addr`], [`via`], [`reason`]), [`builder`], [`framing`] of TCP streams, [`sdp`] and [`digest`].
+//!
+//! The upper half knows state and no text: the four machines of [`transaction`], the [`dialog`], a session for each INVITE,
+//! and the [`endpoint`], which wires them to octets below and to decisions above.
 
 #![forbid(unsafe_code)]
 

@@ -78,6 +78,16 @@ impl Profiles {
         self.list.iter_mut().find(|profile| profile.settings.id == id)
     }
 
+    /// Transactions of all profiles.
+    pub(super) fn transactions(&self) -> usize {
+        self.list.iter().map(|profile| profile.transactions).sum()
+    }
+
+    /// INVITEs of all profiles that have no final answer.
+    pub(super) fn proceeding(&self) -> usize {
+        self.list.iter().map(|profile| profile.proceeding as usize).sum()
+    }
+
     /// The profile that `listener` belongs to.
     pub(super) fn of_listener(&self, listener: ListenerId) -> Option<&Profile> {
         self.listeners.get(&listener).map(|at| &self.list[*at])

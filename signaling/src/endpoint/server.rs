@@ -69,6 +69,15 @@ impl Servers {
         self.by_key.len() == self.arena.len() && self.by_identity.len() == identities
     }
 
+    /// INVITEs without a final answer.
+    pub(super) fn open_invites(&self) -> usize {
+        let is_open = |server: &Server| match &server.machine {
+            Machine::Invite(machine) => machine.is_open(),
+            Machine::NonInvite(_) => false,
+        };
+        self.arena.iter().filter(|(_, server)| is_open(server)).count()
+    }
+
     /// The transaction of that key.
     pub(super) fn find(&self, key: &str) -> Option<u64> {
         self.by_key.get(key).copied()
