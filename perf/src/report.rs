@@ -203,14 +203,31 @@ impl Report {
         }
     }
 
-    /// Whether every call and every packet went as it should.
-    pub fn is_clean(&self) -> bool {
-        let heard = |audio: &Option<Audio>| audio.as_ref().is_none_or(Audio::is_clean);
-        self.calls.completed == self.calls.offered
-            && self.calls.offered == u64::from(self.asked.calls)
-            && self.calls.acknowledged == self.calls.answered
-            && heard(&self.to_callee)
-            && heard(&self.to_caller)
+    /// What did not go as it should, in words; empty when every call and every packet did.
+    pub fn complaints(&self) -> Vec<String> {
+        let calls = &self.calls;
+        let mut complaints = Vec::new();
+        let mut complain = |count: u64, what: &str| {
+            if count > 0 {
+                complaints.push(format!("{count} {what}"));
+            }
+        };
+        complain(u64::from(self.asked.calls).saturating_sub(calls.offered), "calls were not placed");
+        complain(calls.failures.values().sum(), "calls failed");
+        complain(calls.ended_early, "calls were ended early");
+        complain(calls.unfinished, "calls were not finished");
+        complain(
+            calls.answered.saturating_sub(calls.acknowledged),
+            "answers were not acknowledged at the far end",
+        );
+        for (audio, to) in [(&self.to_callee, "to callees"), (&self.to_caller, "to callers")] {
+            let Some(audio) = audio else { continue };
+            complain(audio.lost, &format!("packets {to} were lost"));
+            complain(audio.corrupt, &format!("packets {to} were corrupt"));
+            complain(audio.duplicates, &format!("packets {to} came twice"));
+            complain(audio.foreign, &format!("packets {to} were of other calls"));
+        }
+        complaints
     }
 }
 
@@ -243,11 +260,6 @@ impl Audio {
             foreign: direction.foreign,
             delay: Quantiles::of(&direction.delay_us),
         }
-    }
-
-    /// Every packet came once, whole, to the right end.
-    fn is_clean(&self) -> bool {
-        self.lost == 0 && self.corrupt == 0 && self.duplicates == 0 && self.foreign == 0
     }
 }
 

@@ -9,6 +9,7 @@ use crate::site::Site;
 pub struct Conf {
     profile_params: Vec<(&'static str, String)>,
     switch_params: Vec<(&'static str, String)>,
+    gateways: String,
     extensions: String,
 }
 
@@ -36,6 +37,7 @@ impl Conf {
                 ("max-sessions", "1000".to_owned()),
                 ("sessions-per-second", "1000".to_owned()),
             ],
+            gateways: String::new(),
             extensions: String::new(),
         }
     }
@@ -49,6 +51,15 @@ impl Conf {
     /// Sets a parameter of switch.conf.
     pub fn switch(mut self, name: &'static str, value: &str) -> Conf {
         set(&mut self.switch_params, name, value);
+        self
+    }
+
+    /// Adds a gateway that does not register; `proxy` may carry a port.
+    pub fn gateway(mut self, name: &str, proxy: &str) -> Conf {
+        let _ = writeln!(
+            self.gateways,
+            r#"<gateway name="{name}"><param name="proxy" value="{proxy}"/><param name="register" value="false"/></gateway>"#
+        );
         self
     }
 
@@ -77,7 +88,8 @@ impl Conf {
 <section name="configuration">
 <configuration name="switch.conf"><settings>
 {switch}</settings></configuration>
-<configuration name="sofia.conf"><profiles><profile name="transit"><settings>
+<configuration name="sofia.conf"><profiles><profile name="transit"><gateways>
+{gateways}</gateways><settings>
 {profile}</settings></profile></profiles></configuration>
 <configuration name="cdr_csv.conf"><settings>
 <param name="log-base" value="{records}"/>
@@ -96,6 +108,7 @@ impl Conf {
             profile = params(&self.profile_params),
             records = records.display(),
             template = RECORD_TEMPLATE,
+            gateways = self.gateways,
             extensions = self.extensions,
         );
         std::fs::write(directory.join("freeswitch.xml"), document).expect("a configuration file");

@@ -61,6 +61,7 @@ fn refused_calls_are_counted_by_status_and_fail_the_run() {
     assert_eq!(status, Some(1), "{said}");
     assert_eq!(report["calls"]["failures"]["486"], 5);
     assert_eq!(report["calls"]["answered"], 0);
+    assert!(said.contains("5 calls failed"), "{said}");
     callee.succeed();
 }
 

@@ -331,7 +331,7 @@ impl End {
 
 /// The RTP packet number `index` that `side` of `call` sends. Sequence number and timestamp begin so that both wrap
 /// while the call talks.
-fn packet(side: Side, call: u32, index: u32) -> [u8; HEADER_LEN + PAYLOAD_LEN] {
+pub fn packet(side: Side, call: u32, index: u32) -> [u8; HEADER_LEN + PAYLOAD_LEN] {
     let mut bytes = [0; HEADER_LEN + PAYLOAD_LEN];
     let sequence = 65_500_u16.wrapping_add(index as u16);
     let timestamp = (u32::MAX - 5_000).wrapping_add(index * PAYLOAD_LEN as u32);

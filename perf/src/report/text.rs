@@ -27,9 +27,10 @@ impl Display for Report {
             target.fmt(f)?;
         }
         self.own.fmt(f)?;
-        let verdict =
-            if self.is_clean() { "every call and every packet went as it should" } else { "NOT clean" };
-        writeln!(f, "verdict: {verdict}")
+        match self.complaints() {
+            none if none.is_empty() => writeln!(f, "verdict: every call and every packet went as it should"),
+            some => writeln!(f, "verdict: not as it should be: {}", some.join(", ")),
+        }
     }
 }
 
