@@ -108,17 +108,18 @@ impl Core {
         let stream = |id: ChannelId| self.channels.get(&id).and_then(|channel| channel.media.stream);
         if let (Some(home), Some(guest)) = (stream(caller), stream(called)) {
             let worker = self.desk.moving(home.id).unwrap_or(home.worker);
-            self.desk.move_to(&guest, worker);
+            self.desk.move_to(&[guest], worker);
         }
     }
 
     /// Moves a channel's stream, and its partner's, to another worker.
     pub(crate) fn move_media(&mut self, id: ChannelId, worker: link::WorkerId) {
-        for side in [Some(id), self.partner(id)].into_iter().flatten() {
-            if let Some(stream) = self.channels.get(&side).and_then(|channel| channel.media.stream) {
-                self.desk.move_to(&stream, worker);
-            }
-        }
+        let streams: Vec<_> = [Some(id), self.partner(id)]
+            .into_iter()
+            .flatten()
+            .filter_map(|side| self.channels.get(&side)?.media.stream)
+            .collect();
+        self.desk.move_to(&streams, worker);
     }
 
     /// `bridge_export_vars`: copied in both directions when legs are joined.

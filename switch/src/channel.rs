@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clock::Wall;
 use dialplan::{Action, Dialplan, Text};
-use signaling::{LegId, Message, ProfileId, Source};
+use signaling::{LegId, Message, ProfileId, RequestId, Source};
 
 use crate::media::Media;
 use crate::{BridgeId, CallerProfile, Cause, ChannelId, Uuid, Variables};
@@ -59,6 +59,8 @@ pub(crate) struct Channel {
     pub(crate) parked: bool,
     /// Requests of the peer that wait for another leg's answer, and the like (`relay.rs`).
     pub(crate) relay: Option<crate::relay::Relay>,
+    /// A re-INVITE of ours that went out without SDP: its 2xx carries an offer, its ACK has to answer.
+    pub(crate) asked_without_sdp: Option<RequestId>,
 }
 
 /// The dialog of a channel.
@@ -179,6 +181,7 @@ impl Channel {
             max_forwards: birth.max_forwards,
             parked: false,
             relay: None,
+            asked_without_sdp: None,
         }
     }
 

@@ -29,6 +29,8 @@ struct Owner {
     held: Option<Box<StreamState>>,
     /// It was closed on its way.
     closing: bool,
+    /// Its port, which goes back to the worker that bound it.
+    port: PortId,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +101,7 @@ impl MediaDesk {
         desk.streams += 1;
         self.next_stream += 1;
         let id = StreamId::new(0, self.next_stream);
-        self.owners.insert(id, Owner { channel, moving_to: None, held: None, closing: false });
+        self.owners.insert(id, Owner { channel, moving_to: None, held: None, closing: false, port });
         self.commands.push_back((chosen, Command::Open { stream: id, port, plan }));
         Some(Stream { id, worker: chosen, local, plan })
     }
@@ -137,15 +139,30 @@ impl MediaDesk {
         self.commands.push_back((stream.worker, Command::StopPlay { stream: stream.id, playback }));
     }
 
-    /// Moves a stream to another worker: asks for its release; what was released is held until
-    /// [`MediaDesk::adopt`].
-    pub(crate) fn move_to(&mut self, stream: &Stream, worker: WorkerId) {
-        if let Some(owner) = self.owners.get_mut(&stream.id)
-            && owner.moving_to.is_none()
-            && stream.worker != worker
-        {
-            owner.moving_to = Some(worker);
-            self.commands.push_back((stream.worker, Command::Release { stream: stream.id }));
+    /// Moves streams to another worker, two legs of a call with no packet between them: asks for their release;
+    /// what was released is held until [`MediaDesk::adopt`].
+    pub(crate) fn move_to(&mut self, streams: &[Stream], worker: WorkerId) {
+        let mut releases = Vec::new();
+        for stream in streams {
+            if let Some(owner) = self.owners.get_mut(&stream.id)
+                && owner.moving_to.is_none()
+                && stream.worker != worker
+            {
+                owner.moving_to = Some(worker);
+                releases.push((stream.worker, Command::Release { stream: stream.id }));
+            }
+        }
+        self.together(releases);
+    }
+
+    /// Sends commands; two for one worker as one step.
+    fn together(&mut self, commands: Vec<(WorkerId, Command)>) {
+        match <[(WorkerId, Command); 2]>::try_from(commands) {
+            Ok([(worker, first), (other, second)]) if worker == other => {
+                self.commands.push_back((worker, Command::Both(Box::new([first, second]))));
+            }
+            Ok(pair) => self.commands.extend(pair),
+            Err(commands) => self.commands.extend(commands),
         }
     }
 
@@ -161,26 +178,33 @@ impl MediaDesk {
         self.owners.get(&stream).is_some_and(|owner| owner.held.is_some())
     }
 
-    /// Hands a held stream to the worker it moves to, with the plan it has by now.
-    pub(crate) fn adopt(&mut self, stream: &mut Stream) {
-        let Some(owner) = self.owners.get_mut(&stream.id) else { return };
-        let (Some(worker), Some(state)) = (owner.moving_to.take(), owner.held.take()) else { return };
-        let closing = owner.closing;
-        if let Some(desk) = self.workers.get_mut(&stream.worker) {
-            desk.streams = desk.streams.saturating_sub(1);
+    /// Hands held streams to the worker they move to, with the plans they have by now.
+    pub(crate) fn adopt<'s>(&mut self, streams: impl IntoIterator<Item = &'s mut Stream>) {
+        let (mut adoptions, mut closings) = (Vec::new(), Vec::new());
+        for stream in streams {
+            let Some(owner) = self.owners.get_mut(&stream.id) else { continue };
+            let Some((worker, state)) = owner.moving_to.zip(owner.held.take()) else { continue };
+            owner.moving_to = None;
+            if owner.closing {
+                closings.push((worker, Command::Close { stream: stream.id }));
+            }
+            if let Some(desk) = self.workers.get_mut(&stream.worker) {
+                desk.streams = desk.streams.saturating_sub(1);
+            }
+            self.workers.entry(worker).or_default().streams += 1;
+            stream.worker = worker;
+            adoptions.push((worker, Command::Adopt { stream: stream.id, state, plan: stream.plan }));
         }
-        self.workers.entry(worker).or_default().streams += 1;
-        stream.worker = worker;
-        let adopt = Command::Adopt { stream: stream.id, state, plan: stream.plan };
-        self.commands.push_back((worker, adopt));
-        if closing {
-            self.commands.push_back((worker, Command::Close { stream: stream.id }));
-        }
+        self.together(adoptions);
+        self.commands.extend(closings);
     }
 
     /// A stream has ended; gives its owner.
     pub(crate) fn closed(&mut self, worker: WorkerId, stream: StreamId) -> Option<ChannelId> {
         let owner = self.owners.remove(&stream)?;
+        if owner.port.worker() != worker {
+            self.commands.push_back((owner.port.worker(), Command::ReturnPort { port: owner.port }));
+        }
         if let Some(desk) = self.workers.get_mut(&worker) {
             desk.streams = desk.streams.saturating_sub(1);
         }
@@ -235,9 +259,9 @@ mod tests {
         let mut desk = MediaDesk::default();
         let here = AddressId(0);
         assert!(desk.open(ChannelId(1), here, None, PLAN).is_none());
-        desk.port_ready(WorkerId(0), PortId(1), here, local(20_000));
-        desk.port_ready(WorkerId(0), PortId(2), here, local(20_002));
-        desk.port_ready(WorkerId(1), PortId(1), here, local(30_000));
+        desk.port_ready(WorkerId(0), PortId::new(WorkerId(0), 1), here, local(20_000));
+        desk.port_ready(WorkerId(0), PortId::new(WorkerId(0), 2), here, local(20_002));
+        desk.port_ready(WorkerId(1), PortId::new(WorkerId(0), 1), here, local(30_000));
         let first = desk.open(ChannelId(1), here, None, PLAN).unwrap();
         let second = desk.open(ChannelId(2), here, None, PLAN).unwrap();
         assert_eq!((first.worker, second.worker), (WorkerId(0), WorkerId(1)));
@@ -248,7 +272,7 @@ mod tests {
     #[test]
     fn an_unchanged_plan_is_not_sent_again() {
         let mut desk = MediaDesk::default();
-        desk.port_ready(WorkerId(0), PortId(1), AddressId(0), local(20_000));
+        desk.port_ready(WorkerId(0), PortId::new(WorkerId(0), 1), AddressId(0), local(20_000));
         let mut stream = desk.open(ChannelId(1), AddressId(0), None, PLAN).unwrap();
         assert!(matches!(desk.poll_command(), Some((_, Command::Open { .. }))));
         desk.update(&mut stream, PLAN);

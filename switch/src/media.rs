@@ -437,6 +437,12 @@ impl Core {
         Some(body)
     }
 
+    /// An answer that takes none of what the peer offered.
+    pub(crate) fn declining_body(&self, id: ChannelId) -> Option<Bytes> {
+        let lines = &self.channels.get(&id)?.media.remote.as_ref()?.lines;
+        Some(Bytes::from(negotiation::decline_all(&self.sdp_username(id), lines)))
+    }
+
     fn advertised(&self, id: ChannelId) -> Option<(std::net::IpAddr, u16)> {
         let stream = self.channels.get(&id)?.media.stream?;
         let profile = self.sip_profile(id).or_else(|| self.named_profile(id));

@@ -144,14 +144,20 @@ fn payload_map(own: &Chosen, other: &Chosen) -> PayloadMap {
             (None, None) => None,
         };
         if let Some((to, transform)) = rule {
-            map.push(PayloadRule { from: codec.payload_type, to, transform });
+            map.push(PayloadRule { from: codec.receive_payload_type, to, transform });
         }
     }
-    for (from, to) in [(own.telephone_event, other.telephone_event), (own.comfort_noise, other.comfort_noise)]
-    {
+    let keep = |map: &mut PayloadMap, from: Option<u8>, to: Option<u8>| {
         if let (Some(from), Some(to)) = (from, to) {
             map.push(PayloadRule { from, to, transform: Transform::Keep });
         }
+    };
+    keep(&mut map, own.receive_telephone_event, other.telephone_event);
+    keep(&mut map, own.comfort_noise, other.comfort_noise);
+    // Peers that send under their own numbers instead of ours are understood where that leaves no doubt.
+    keep(&mut map, own.telephone_event, other.telephone_event);
+    for codec in &own.codecs {
+        keep(&mut map, Some(codec.payload_type), same(codec).map(|there| there.payload_type));
     }
     map
 }
@@ -171,9 +177,15 @@ mod tests {
     fn chosen(codecs: &[(AudioCodec, u8)], telephone_event: Option<u8>) -> Chosen {
         let codecs = codecs
             .iter()
-            .map(|(codec, payload_type)| SdpCodec { codec: *codec, payload_type: *payload_type, fmtp: None })
+            .map(|(codec, payload_type)| SdpCodec {
+                codec: *codec,
+                payload_type: *payload_type,
+                receive_payload_type: *payload_type,
+                fmtp: None,
+            })
             .collect();
-        Chosen { codecs, telephone_event, comfort_noise: None, ptime_ms: 20 }
+        let receive_telephone_event = telephone_event;
+        Chosen { codecs, telephone_event, receive_telephone_event, comfort_noise: None, ptime_ms: 20 }
     }
 
     #[test]
@@ -185,6 +197,15 @@ mod tests {
         assert_eq!(map.find(111), Some(PayloadRule { from: 111, to: 98, transform: Transform::Keep }));
         assert_eq!(map.find(101), Some(PayloadRule { from: 101, to: 96, transform: Transform::Keep }));
         assert_eq!(map.find(0), None, "µ-law cannot become Opus");
+    }
+
+    #[test]
+    fn what_we_wrote_is_what_we_receive_whatever_number_the_peer_chose() {
+        let mut own = chosen(&[(AudioCodec::Pcmu, 0)], Some(96));
+        own.receive_telephone_event = Some(101);
+        let map = payload_map(&own, &chosen(&[(AudioCodec::Pcmu, 0)], Some(100)));
+        assert_eq!(map.find(101).map(|rule| rule.to), Some(100));
+        assert_eq!(map.find(96).map(|rule| rule.to), Some(100), "sent under its own number");
     }
 
     #[test]

@@ -21,7 +21,10 @@ pub(crate) const COMFORT_NOISE: u8 = 13;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SdpCodec {
     pub(crate) codec: AudioCodec,
+    /// The number of the side that wrote the body: what is sent to it.
     pub(crate) payload_type: u8,
+    /// Our number for it: what the other side sends (RFC 3264 §5.1, §6.1).
+    pub(crate) receive_payload_type: u8,
     pub(crate) fmtp: Option<String>,
 }
 
@@ -58,6 +61,8 @@ pub(crate) struct Chosen {
     /// The codec both prefer, first; then others the peer may send, too.
     pub(crate) codecs: Vec<SdpCodec>,
     pub(crate) telephone_event: Option<u8>,
+    /// Our number for telephone-events.
+    pub(crate) receive_telephone_event: Option<u8>,
     pub(crate) comfort_noise: Option<u8>,
     pub(crate) ptime_ms: u8,
 }
@@ -144,7 +149,7 @@ impl RemoteAudio {
         } else if let Some(codec) = AudioCodec::from_name(map.encoding)
             && codec.parameters().clock_rate_hz == map.clock_rate_hz
         {
-            self.codecs.push(SdpCodec { codec, payload_type, fmtp });
+            self.codecs.push(SdpCodec { codec, payload_type, receive_payload_type: payload_type, fmtp });
         }
     }
 }
@@ -175,6 +180,7 @@ pub(crate) fn answer(
     Some(Chosen {
         codecs: vec![chosen.clone()],
         telephone_event: offer.telephone_event,
+        receive_telephone_event: offer.telephone_event,
         comfort_noise: offer.comfort_noise,
         ptime_ms: offer.ptime_ms.unwrap_or(parameters.ptime_ms),
     })
@@ -185,13 +191,16 @@ pub(crate) fn accept(offer: &Offer, answer: &RemoteAudio) -> Option<Chosen> {
     let codecs: Vec<SdpCodec> = answer
         .codecs
         .iter()
-        .filter(|answered| offer.codecs.iter().any(|offered| offered.codec == answered.codec))
-        .cloned()
+        .filter_map(|answered| {
+            let offered = offer.codecs.iter().find(|offered| offered.codec == answered.codec)?;
+            Some(SdpCodec { receive_payload_type: offered.payload_type, ..answered.clone() })
+        })
         .collect();
     let first = codecs.first()?;
     let ptime_ms = answer.ptime_ms.or(offer.ptime_ms).unwrap_or(first.codec.parameters().ptime_ms);
     Some(Chosen {
         telephone_event: answer.telephone_event.filter(|_| offer.telephone_event.is_some()),
+        receive_telephone_event: offer.telephone_event.filter(|_| answer.telephone_event.is_some()),
         comfort_noise: answer.comfort_noise.filter(|_| offer.comfort_noise.is_some()),
         ptime_ms,
         codecs,
@@ -219,7 +228,7 @@ pub(crate) fn offer(
             next_dynamic += 1;
             next_dynamic - 1
         });
-        offered.push(SdpCodec { codec, payload_type, fmtp });
+        offered.push(SdpCodec { codec, payload_type, receive_payload_type: payload_type, fmtp });
     }
     Offer { codecs: offered, telephone_event, comfort_noise, ptime_ms }
 }
@@ -252,6 +261,16 @@ pub(crate) fn write(head: &Head<'_>, offer: &Offer, lines: &[MediaLine], index: 
     }
     write_audio(&mut text, head, offer);
     for line in lines.iter().skip(index + 1) {
+        decline(&mut text, line);
+    }
+    text
+}
+
+/// A body in which every stream is declined (RFC 3264 §6).
+pub(crate) fn decline_all(username: &str, lines: &[MediaLine]) -> String {
+    let mut text =
+        format!("v=0\r\no={username} 1 1 IN IP4 0.0.0.0\r\ns={username}\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n");
+    for line in lines {
         decline(&mut text, line);
     }
     text

@@ -155,7 +155,12 @@ impl Core {
 
     fn ask_again(&mut self, id: ChannelId, body: Option<Bytes>) -> Option<RequestId> {
         let leg = self.channels.get(&id)?.leg()?;
-        self.endpoint.request(self.now, leg, Method::Invite, Vec::new(), body.map(sdp_of)).ok()
+        let without_sdp = body.is_none();
+        let ours = self.endpoint.request(self.now, leg, Method::Invite, Vec::new(), body.map(sdp_of)).ok()?;
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.asked_without_sdp = without_sdp.then_some(ours);
+        }
+        Some(ours)
     }
 
     /// The final answer to a request of ours inside a dialog.
@@ -168,8 +173,13 @@ impl Core {
     ) {
         let body = response.and_then(sdp_body);
         let Some((owner, relay)) = self.relay_of(id, request_id) else {
-            // Nobody waits any more; a 2xx must be acknowledged all the same.
-            return self.acknowledge(id, request_id, status, None);
+            // Nobody waits any more; a 2xx must be acknowledged all the same, and its offer answered.
+            let asked =
+                self.channels.get(&id).is_some_and(|channel| channel.asked_without_sdp == Some(request_id));
+            return match body.filter(|_| asked && (200..300).contains(&status)) {
+                Some(offer) => self.keep_media(id, request_id, offer),
+                None => self.acknowledge(id, request_id, status, None),
+            };
         };
         match relay {
             Relay::Passing { theirs, partner, without_sdp, .. } => {
@@ -334,8 +344,7 @@ impl Core {
                 LogLevel::Notice,
                 format!("stays in the media path: the far end answered {status}"),
             );
-            let offer = self.channels.get(&caller).and_then(|channel| channel.media.remote_body.clone());
-            return self.keep_media(caller, ours, offer.unwrap_or_default());
+            return self.keep_media_as_it_was_offered(caller, ours);
         };
         self.take_remote_body(called, answer.clone());
         self.acknowledge(caller, ours, 200, Some(answer));
@@ -347,13 +356,24 @@ impl Core {
         }
     }
 
-    /// The caller has offered anew and the far end will not have it: our own answer keeps us in the path.
-    fn keep_media(&mut self, caller: ChannelId, ours: RequestId, offer: Bytes) {
-        self.take_remote_body(caller, offer);
-        self.choose_again(caller);
-        let answer = self.offer_of_chosen(caller).and_then(|offer| self.write_body(caller, &offer, true));
-        self.acknowledge(caller, ours, 200, answer);
-        self.plan_media(caller);
+    /// A leg has offered anew and the other will not have it, or is gone: our own answer keeps us in the path. The
+    /// ACK has to carry one (RFC 3261 §13.2.1); without media of ours it declines.
+    fn keep_media(&mut self, id: ChannelId, ours: RequestId, offer: Bytes) {
+        self.take_remote_body(id, offer);
+        self.choose_again(id);
+        let answer = self
+            .offer_of_chosen(id)
+            .and_then(|offer| self.write_body(id, &offer, true))
+            .or_else(|| self.declining_body(id));
+        self.acknowledge(id, ours, 200, answer);
+        self.plan_media(id);
+    }
+
+    fn keep_media_as_it_was_offered(&mut self, id: ChannelId, ours: RequestId) {
+        match self.channels.get(&id).and_then(|channel| channel.media.remote_body.clone()) {
+            Some(offer) => self.keep_media(id, ours, offer),
+            None => self.acknowledge(id, ours, 200, None),
+        }
     }
 
     /// The legs part: who still waits is told.
@@ -361,8 +381,8 @@ impl Core {
         let Some(relay) = self.channels.get_mut(&id).and_then(|channel| channel.relay.take()) else { return };
         match relay {
             Relay::Passing { theirs, .. } => self.reply(theirs, 503, None),
-            Relay::AwaitingAck { ours, partner } => self.acknowledge(partner, ours, 200, None),
-            Relay::Offered { ours, .. } => self.acknowledge(id, ours, 200, None),
+            Relay::AwaitingAck { ours, partner } => self.keep_media_as_it_was_offered(partner, ours),
+            Relay::Offered { ours, .. } => self.keep_media_as_it_was_offered(id, ours),
             Relay::Asked { .. } => {}
         }
     }

@@ -66,13 +66,15 @@ impl Core {
         if waits {
             return;
         }
-        for side in [Some(id), partner].into_iter().flatten() {
-            let Some(mut own) = self.channels.get(&side).and_then(|channel| channel.media.stream) else {
-                continue;
-            };
-            self.desk.adopt(&mut own);
-            if let Some(channel) = self.channels.get_mut(&side) {
-                channel.media.stream = Some(own);
+        let sides: Vec<_> = [Some(id), partner].into_iter().flatten().collect();
+        let mut streams: Vec<_> = sides
+            .iter()
+            .map(|side| self.channels.get(side).and_then(|channel| channel.media.stream))
+            .collect();
+        self.desk.adopt(streams.iter_mut().flatten());
+        for (side, stream) in sides.iter().zip(streams) {
+            if let Some(channel) = self.channels.get_mut(side) {
+                channel.media.stream = stream;
             }
         }
     }

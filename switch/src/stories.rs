@@ -107,8 +107,12 @@ async fn hunt(call: &Call) -> Option<ActionList> {
         core.channels.get(&call.id).map(|channel| channel.profile.dialplan.clone()).unwrap_or_default()
     });
     let names = call.expand(&names).await;
-    for name in names.as_str().split(',').map(str::trim).take(DIALPLANS_MAX) {
-        let (kind, _argument) = name.split_once(':').unwrap_or((name, ""));
+    for name in dialplan::tokenizer::split(&names, ',', DIALPLANS_MAX) {
+        if name.has_atoms() {
+            call.log(LogLevel::Error, "a caller's text cannot choose the dialplan");
+            continue;
+        }
+        let (kind, _argument) = name.as_str().split_once(':').unwrap_or((name.as_str(), ""));
         if kind.eq_ignore_ascii_case("inline") {
             return Some(inline_list(call));
         }
