@@ -27,8 +27,10 @@ struct Owner {
     moving_to: Option<WorkerId>,
     /// All that it is, while it waits between two workers for its partner.
     held: Option<Box<StreamState>>,
-    /// It was closed on its way.
+    /// It was told to end; nothing more is said to it.
     closing: bool,
+    /// What it was told on its way.
+    waiting: Vec<Command>,
     /// Its port, which goes back to the worker that bound it.
     port: PortId,
 }
@@ -101,7 +103,10 @@ impl MediaDesk {
         desk.streams += 1;
         self.next_stream += 1;
         let id = StreamId::new(0, self.next_stream);
-        self.owners.insert(id, Owner { channel, moving_to: None, held: None, closing: false, port });
+        self.owners.insert(
+            id,
+            Owner { channel, moving_to: None, held: None, closing: false, waiting: Vec::new(), port },
+        );
         self.commands.push_back((chosen, Command::Open { stream: id, port, plan }));
         Some(Stream { id, worker: chosen, local, plan })
     }
@@ -110,33 +115,42 @@ impl MediaDesk {
     pub(crate) fn update(&mut self, stream: &mut Stream, plan: StreamPlan) {
         if stream.plan != plan {
             stream.plan = plan;
+            // One that moves takes its plan along.
             if self.moving(stream.id).is_none() {
-                self.commands.push_back((stream.worker, Command::Update { stream: stream.id, plan }));
+                self.tell(stream, Command::Update { stream: stream.id, plan });
             }
         }
     }
 
     /// Ends a stream; its last figures come with the report that it is closed.
     pub(crate) fn close(&mut self, stream: &Stream) {
-        if let Some(owner) = self.owners.get_mut(&stream.id).filter(|owner| owner.moving_to.is_some()) {
-            owner.closing = true;
-            return;
+        let Some(owner) = self.owners.get_mut(&stream.id) else { return };
+        if !std::mem::replace(&mut owner.closing, true) && owner.moving_to.is_none() {
+            self.commands.push_back((stream.worker, Command::Close { stream: stream.id }));
         }
-        self.commands.push_back((stream.worker, Command::Close { stream: stream.id }));
     }
 
     /// Begins to play a prompt.
     pub(crate) fn play(&mut self, stream: &Stream, prompt: Arc<Prompt>, times: u32) -> PlaybackId {
         self.next_playback += 1;
         let playback = PlaybackId(self.next_playback);
-        self.commands
-            .push_back((stream.worker, Command::Play { stream: stream.id, playback, prompt, times }));
+        self.tell(stream, Command::Play { stream: stream.id, playback, prompt, times });
         playback
     }
 
     /// Ends a playing early.
     pub(crate) fn stop_play(&mut self, stream: &Stream, playback: PlaybackId) {
-        self.commands.push_back((stream.worker, Command::StopPlay { stream: stream.id, playback }));
+        self.tell(stream, Command::StopPlay { stream: stream.id, playback });
+    }
+
+    /// Sends a command to where the stream is; one that is on its way hears it when it has arrived.
+    fn tell(&mut self, stream: &Stream, command: Command) {
+        match self.owners.get_mut(&stream.id) {
+            Some(owner) if owner.closing => {}
+            Some(owner) if owner.moving_to.is_some() => owner.waiting.push(command),
+            Some(_) => self.commands.push_back((stream.worker, command)),
+            None => {}
+        }
     }
 
     /// Moves streams to another worker, two legs of a call with no packet between them: asks for their release;
@@ -146,6 +160,7 @@ impl MediaDesk {
         for stream in streams {
             if let Some(owner) = self.owners.get_mut(&stream.id)
                 && owner.moving_to.is_none()
+                && !owner.closing
                 && stream.worker != worker
             {
                 owner.moving_to = Some(worker);
@@ -180,13 +195,14 @@ impl MediaDesk {
 
     /// Hands held streams to the worker they move to, with the plans they have by now.
     pub(crate) fn adopt<'s>(&mut self, streams: impl IntoIterator<Item = &'s mut Stream>) {
-        let (mut adoptions, mut closings) = (Vec::new(), Vec::new());
+        let (mut adoptions, mut later) = (Vec::new(), Vec::new());
         for stream in streams {
             let Some(owner) = self.owners.get_mut(&stream.id) else { continue };
             let Some((worker, state)) = owner.moving_to.zip(owner.held.take()) else { continue };
             owner.moving_to = None;
+            later.extend(owner.waiting.drain(..).map(|command| (worker, command)));
             if owner.closing {
-                closings.push((worker, Command::Close { stream: stream.id }));
+                later.push((worker, Command::Close { stream: stream.id }));
             }
             if let Some(desk) = self.workers.get_mut(&stream.worker) {
                 desk.streams = desk.streams.saturating_sub(1);
@@ -196,7 +212,7 @@ impl MediaDesk {
             adoptions.push((worker, Command::Adopt { stream: stream.id, state, plan: stream.plan }));
         }
         self.together(adoptions);
-        self.commands.extend(closings);
+        self.commands.extend(later);
     }
 
     /// A stream has ended; gives its owner.

@@ -37,6 +37,11 @@ impl Core {
         if !self.channels.get(&id).is_some_and(|channel| channel.is_up()) {
             return;
         }
+        // An offer that still waits is answered before the BYE: its ACK has to carry an answer.
+        self.end_relay(id);
+        if let Some(partner) = self.partner(id) {
+            self.end_relay(partner);
+        }
         self.channels.entry(id).and_modify(|channel| channel.hangup = Some(cause));
         let disposition = self.tell_peer(id, cause);
         self.end(id, cause, disposition);
