@@ -43,6 +43,8 @@ mod signals;
 mod stories;
 mod story;
 mod switch;
+#[cfg(test)]
+mod testing;
 mod transfer;
 mod variables;
 

@@ -103,7 +103,7 @@ impl Stories {
                         return;
                     }
                 }
-                Err(panic) => return self.fence(core, id, &panic),
+                Err(panic) => return self.fence(core, id, &*panic),
             }
         }
     }
@@ -148,5 +148,66 @@ fn push_interjections(core: &Rc<RefCell<Core>>, id: ChannelId, story: &mut Story
     };
     if let Some(interjection) = next {
         story.stack.push(Box::pin(stories::interject(Call::new(core, id), interjection)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_panic_ends_its_own_call_and_no_other() {
+        let core = testing::core();
+        let (broken, sound) = (testing::channel(&core), testing::channel(&core));
+        let mut stories = Stories::default();
+        stories.run(&core);
+        let telling: Telling = Box::pin(async { panic!("a deliberate fault") });
+        stories.stories.insert(broken, Story { stack: vec![telling] });
+        core.borrow_mut().wake(broken);
+        stories.run(&core);
+        let mut core = core.borrow_mut();
+        assert!(!core.channels.contains_key(&broken), "ended, recorded and gone");
+        assert!(core.channels.get(&sound).is_some_and(|channel| channel.is_up()));
+        assert_eq!(core.counters.story_panics, 1);
+        let mut said = std::iter::from_fn(|| core.events.poll()).map(|event| event.kind);
+        assert!(said.any(|kind| matches!(kind, EventKind::Fault { text } if text == "a deliberate fault")));
+        assert!(said.any(|kind| matches!(kind, EventKind::Hangup { cause: Cause::CRASH })));
+        assert!(said.any(|kind| matches!(kind, EventKind::Record(_))));
+    }
+
+    #[test]
+    fn an_interjection_runs_on_top_and_the_story_goes_on_after_it() {
+        let core = testing::core();
+        let id = testing::channel(&core);
+        let mut stories = Stories::default();
+        stories.run(&core);
+        let interjection = crate::channel::Interjection {
+            application: "set".to_owned(),
+            data: dialplan::Text::trusted("seen=yes"),
+        };
+        core.borrow_mut().interject(id, interjection);
+        stories.run(&core);
+        assert_eq!(core.borrow().channels[&id].variables.text("seen").as_deref(), Some("yes"));
+        assert_eq!(stories.stories[&id].stack.len(), 1, "the base story waits again");
+        core.borrow_mut().hangup(id, Cause::NORMAL_CLEARING);
+        stories.run(&core);
+        assert_eq!(stories.len(), 0);
+        assert!(core.borrow().channels.is_empty());
+    }
+
+    #[test]
+    fn a_replaced_story_drops_what_it_waited_for() {
+        let core = testing::core();
+        let id = testing::channel(&core);
+        let mut stories = Stories::default();
+        stories.run(&core);
+        core.borrow_mut().replace(id, Replacement::Park);
+        core.borrow_mut().channels.get_mut(&id).unwrap().variables.set_str("park_timeout", "30");
+        stories.run(&core);
+        assert_eq!(core.borrow().timers.len(), 1);
+        core.borrow_mut().hangup(id, Cause::NORMAL_CLEARING);
+        stories.run(&core);
+        assert_eq!(core.borrow().timers.len(), 0, "the park timer went with its story");
     }
 }
