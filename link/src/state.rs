@@ -59,6 +59,8 @@ pub struct OutgoingState {
     pub timestamp: u32,
     /// Source whose numbering is being followed: SSRC, and the offsets added to its numbers.
     pub following: Option<(u32, u16, u32)>,
+    /// How many numbers behind the newest one belong to that source; what is further behind was another's.
+    pub late_max: u16,
     /// Whether anything has been sent.
     pub started: bool,
 }

@@ -48,6 +48,17 @@ pub(super) enum Standing {
     Stranger,
 }
 
+/// What a packet of a known source has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing.
+    Again,
+    /// The destination is proved, or nobody else can take its place any more.
+    Settled,
+    /// The signalled address has taken the place of one that was learned.
+    Moved,
+}
+
 /// The source side of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
@@ -129,15 +140,23 @@ impl Source {
         if same_host_only && !is_expected_host() { Standing::Stranger } else { Standing::Candidate }
     }
 
-    /// Notes a valid packet of a known source. True: the signalled address has taken the place of one that was learned.
-    pub(super) fn hear(&mut self, now: Tick, from: SocketAddr) -> bool {
-        self.window = LearningState { closed: true, ..LearningState::default() };
-        self.heard_at = Some(now);
+    /// Notes a valid packet of a known source.
+    pub(super) fn hear(&mut self, now: Tick, from: SocketAddr) -> Heard {
         let is_other = !self.destination.is_some_and(|destination| is_same(destination, from));
+        let is_first = self.heard_at.is_none();
+        let is_open = !self.window.closed || self.window.candidate.is_some();
+        self.heard_at = Some(now);
         if is_other {
             self.destination = Some(from);
         }
-        is_other
+        if is_open {
+            self.window = LearningState { closed: true, ..LearningState::default() };
+        }
+        match () {
+            () if is_other => Heard::Moved,
+            () if is_first || is_open => Heard::Settled,
+            () => Heard::Again,
+        }
     }
 
     /// Notes a valid packet of a candidate. True: it has proved itself and is the destination from now on.
@@ -148,7 +167,6 @@ impl Source {
             _ => 1,
         };
         if run >= packets {
-            self.destination = Some(from);
             self.hear(now, from);
             return true;
         }

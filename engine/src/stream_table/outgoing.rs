@@ -9,7 +9,9 @@
 //! ```
 //!
 //! Within one source only an offset is added, so that loss, reordering and duplicates pass as they are. Where the source
-//! changes, its numbers jump beyond what a network does, or its timestamps jump backwards, new offsets are found.
+//! changes, its numbers jump beyond what a network does, or its timestamps jump backwards, new offsets are found. No
+//! number is ever given to packets of two sources: what a new source sent before the packet by which it began, and what
+//! comes after that, has no number left and is dropped.
 
 use clock::Tick;
 use link::StreamId;
@@ -63,6 +65,8 @@ struct Following {
     ssrc: u32,
     sequence_offset: u16,
     timestamp_offset: u32,
+    /// How many numbers behind the newest one are its own, up to [`SEQUENCE_LAG_MAX`].
+    late_max: u16,
 }
 
 impl Following {
@@ -92,6 +96,7 @@ impl Outgoing {
             ssrc,
             sequence_offset,
             timestamp_offset,
+            late_max: state.late_max.min(SEQUENCE_LAG_MAX.unsigned_abs()),
         });
         Outgoing {
             ssrc: state.ssrc,
@@ -113,6 +118,7 @@ impl Outgoing {
             following: self
                 .following
                 .map(|source| (source.ssrc, source.sequence_offset, source.timestamp_offset)),
+            late_max: self.following.map_or(0, |source| source.late_max),
             started: self.sent_at.is_some(),
         }
     }
@@ -123,32 +129,40 @@ impl Outgoing {
         self.previous = None;
     }
 
-    /// The header under which a packet of a source leaves. `clock_rate_hz` is that of the source.
+    /// The header under which a packet of a source leaves; `None`: another source has had its number. `clock_rate_hz` is
+    /// that of the source.
     pub(super) fn relay(
         &mut self,
         now: Tick,
         stream: StreamId,
         header: RtpHeader,
         clock_rate_hz: u32,
-    ) -> RtpHeader {
+    ) -> Option<RtpHeader> {
         if let Some(source) = self.following.filter(|source| source.is(stream, header.ssrc)) {
             let source = Following { stream: Some(stream), ..source };
-            if let Some(header) = self.follow(now, source, header, clock_rate_hz) {
-                return header;
+            match self.lead(source, header.sequence_number, self.sequence_number) {
+                Some(lead) if lead > 0 => return Some(self.follow(now, source, header, clock_rate_hz)),
+                Some(lead) => return self.number_late(source, header, lead),
+                None => (),
             }
         }
-        if let Some(header) = self.late(stream, header) {
-            return header;
+        if let Some((source, last)) = self.previous.filter(|(source, _)| source.is(stream, header.ssrc))
+            && let Some(lead @ ..=0) = self.lead(source, header.sequence_number, last)
+        {
+            return self.number_late(source, header, lead);
         }
         self.previous = self.following.map(|source| (source, self.sequence_number));
+        // Before the very first packet all numbers are free.
+        let late_max = if self.sent_at.is_none() { SEQUENCE_LAG_MAX.unsigned_abs() } else { 0 };
         let began = self.begin(now, header.payload_type, clock_rate_hz);
         self.following = Some(Following {
             stream: Some(stream),
             ssrc: header.ssrc,
             sequence_offset: began.sequence_number.wrapping_sub(header.sequence_number),
             timestamp_offset: began.timestamp.wrapping_sub(header.timestamp),
+            late_max,
         });
-        began
+        Some(began)
     }
 
     /// The header of the first packet after a change: no gap in sequence, timestamps by the time that has passed.
@@ -170,47 +184,46 @@ impl Outgoing {
         self.header(false, payload_type)
     }
 
-    /// A packet of the source that is being followed; `None` when its sequence numbers have jumped.
+    /// How far ahead of `newest` a packet of `source` would be sent; `None` when that is a jump.
+    fn lead(&self, source: Following, sequence_number: u16, newest: u16) -> Option<i16> {
+        let sequence_number = sequence_number.wrapping_add(source.sequence_offset);
+        let lead = sequence_number.wrapping_sub(newest) as i16;
+        (-SEQUENCE_LAG_MAX..=SEQUENCE_LEAD_MAX).contains(&lead).then_some(lead)
+    }
+
+    /// A packet of the source that is being followed, newer than all before.
     fn follow(
         &mut self,
         now: Tick,
         mut source: Following,
         header: RtpHeader,
         clock_rate_hz: u32,
-    ) -> Option<RtpHeader> {
+    ) -> RtpHeader {
         let sequence_number = header.sequence_number.wrapping_add(source.sequence_offset);
-        let lead = sequence_number.wrapping_sub(self.sequence_number) as i16;
-        if !(-SEQUENCE_LAG_MAX..=SEQUENCE_LEAD_MAX).contains(&lead) {
-            return None;
-        }
+        let lead = sequence_number.wrapping_sub(self.sequence_number);
         let mut timestamp = header.timestamp.wrapping_add(source.timestamp_offset);
         let ahead = timestamp.wrapping_sub(self.timestamp) as i32;
-        if lead > 0 {
-            if ahead < 0 && ahead.unsigned_abs() > TIMESTAMP_LAG_MAX {
-                let sent_at = self.sent_at.unwrap_or(now);
-                timestamp = self.timestamp.wrapping_add(self.advance(now, sent_at, clock_rate_hz));
-                source.timestamp_offset = timestamp.wrapping_sub(header.timestamp);
-                self.timestamp = timestamp;
-            } else if ahead > 0 {
-                self.timestamp = timestamp;
-                self.step = step(lead, ahead, clock_rate_hz).or(self.step);
-            }
-            self.sequence_number = sequence_number;
-            self.sent_at = Some(now);
+        if ahead < 0 && ahead.unsigned_abs() > TIMESTAMP_LAG_MAX {
+            let sent_at = self.sent_at.unwrap_or(now);
+            timestamp = self.timestamp.wrapping_add(self.advance(now, sent_at, clock_rate_hz));
+            source.timestamp_offset = timestamp.wrapping_sub(header.timestamp);
+            self.timestamp = timestamp;
+        } else if ahead > 0 {
+            self.timestamp = timestamp;
+            self.step = step(lead, ahead, clock_rate_hz).or(self.step);
         }
+        self.sequence_number = sequence_number;
+        self.sent_at = Some(now);
+        source.late_max = source.late_max.saturating_add(lead).min(SEQUENCE_LAG_MAX.unsigned_abs());
         self.following = Some(source);
-        Some(RtpHeader { sequence_number, timestamp, ssrc: self.ssrc, ..header })
+        RtpHeader { sequence_number, timestamp, ssrc: self.ssrc, ..header }
     }
 
-    /// A packet that the source before the present one sent before it ended.
-    fn late(&self, stream: StreamId, header: RtpHeader) -> Option<RtpHeader> {
-        let (source, last) = self.previous.filter(|(source, _)| source.is(stream, header.ssrc))?;
-        let sequence_number = header.sequence_number.wrapping_add(source.sequence_offset);
-        let lead = sequence_number.wrapping_sub(last) as i16;
-        let timestamp = header.timestamp.wrapping_add(source.timestamp_offset);
-        (-SEQUENCE_LAG_MAX..=0).contains(&lead).then_some(RtpHeader {
-            sequence_number,
-            timestamp,
+    /// A packet that others of its source have overtaken, or a copy of the newest one.
+    fn number_late(&self, source: Following, header: RtpHeader, lead: i16) -> Option<RtpHeader> {
+        (lead.unsigned_abs() <= source.late_max).then_some(RtpHeader {
+            sequence_number: header.sequence_number.wrapping_add(source.sequence_offset),
+            timestamp: header.timestamp.wrapping_add(source.timestamp_offset),
             ssrc: self.ssrc,
             ..header
         })
@@ -236,7 +249,7 @@ impl Outgoing {
 }
 
 /// The length of a packet, if two that followed upon one another can tell.
-fn step(lead: i16, ahead: i32, clock_rate_hz: u32) -> Option<u32> {
+fn step(lead: u16, ahead: i32, clock_rate_hz: u32) -> Option<u32> {
     let ahead = ahead.unsigned_abs();
     (lead == 1 && ahead <= clock_rate_hz / STEP_PARTS).then_some(ahead)
 }

@@ -8,7 +8,7 @@ use link::{PayloadRule, RtcpPlan, StreamMode, StreamPlan, Transform};
 
 use super::StreamTable;
 use super::destinations::is_same;
-use super::learning::Standing;
+use super::learning::{Heard, Standing};
 use super::shell::DropReason;
 use super::slots::Role;
 use super::statistics::count_drop;
@@ -125,24 +125,31 @@ impl StreamTable {
         Ok(media)
     }
 
-    /// Notes a packet of a known source.
+    /// Notes a packet of a known source. Most change nothing but the time it was heard.
     fn hear(&mut self, now: Tick, index: usize, from: SocketAddr) {
         let stream = &mut self.streams[index];
-        if stream.source.hear(now, from) {
-            stream.marks.learned();
-            self.list_mark(index);
-        }
-        let stream = &mut self.streams[index];
         stream.silence.since = now;
-        stream.is_quiet = false;
-        if stream.silence.is_said {
-            stream.silence.is_said = false;
-            self.watch_silence(index);
+        let heard = stream.source.hear(now, from);
+        let is_news = heard != Heard::Again || !stream.marks.has_first;
+        if is_news || stream.silence.is_said || stream.is_quiet {
+            self.hear_news(index, from, heard);
         }
+    }
+
+    /// Notes what a packet has changed beyond that.
+    fn hear_news(&mut self, index: usize, from: SocketAddr, heard: Heard) {
         let stream = &mut self.streams[index];
+        let was_silent = std::mem::take(&mut stream.silence.is_said);
+        stream.is_quiet = false;
+        if heard == Heard::Moved {
+            stream.marks.learned();
+        }
         if !stream.marks.has_first {
             stream.marks.first(from);
-            self.list_mark(index);
+        }
+        self.list_mark(index);
+        if was_silent {
+            self.watch_silence(index);
         }
         self.note_settlement(index);
     }
@@ -175,7 +182,8 @@ impl StreamTable {
         if let Some((mut view, rule)) = rtp {
             payload_len = view.payload.len();
             if mode == StreamMode::Rewrite {
-                let mut header = partner.outgoing.relay(now, id, view.header, clock_rate_hz);
+                let header = partner.outgoing.relay(now, id, view.header, clock_rate_hz);
+                let mut header = header.ok_or(DropReason::Late)?;
                 header.payload_type = rule.to;
                 view.rewrite(packet, header);
                 transform(rule.transform, view.payload_mut(packet));

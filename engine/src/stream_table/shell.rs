@@ -52,11 +52,13 @@ pub enum DropReason {
     NoDestination,
     /// The partner's peer has never been heard and has had its share for this second.
     Unproven,
+    /// It came behind packets of its source that began where another source (or a prompt) had ended: its number is taken.
+    Late,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [DropReason; 11] = [
+    pub const ALL: [DropReason; 12] = [
         DropReason::NoStream,
         DropReason::Foreign,
         DropReason::Malformed,
@@ -68,6 +70,7 @@ impl DropReason {
         DropReason::PartnerBusy,
         DropReason::NoDestination,
         DropReason::Unproven,
+        DropReason::Late,
     ];
 
     /// The counter's name.
@@ -84,6 +87,7 @@ impl DropReason {
             DropReason::PartnerBusy => "partner_busy",
             DropReason::NoDestination => "no_destination",
             DropReason::Unproven => "unproven",
+            DropReason::Late => "late",
         }
     }
 }

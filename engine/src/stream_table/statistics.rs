@@ -26,6 +26,9 @@ pub(super) struct Incoming {
     /// Lost of what came before: other SSRCs, earlier numberings.
     lost_before: i64,
     clock_rate_hz: u32,
+    /// Largest `state.jitter_scaled`; microseconds are only made for a report.
+    jitter_scaled_max: u32,
+    /// Largest jitter before a move.
     jitter_us_max: u32,
 }
 
@@ -64,8 +67,8 @@ impl Incoming {
     /// Fills in loss and jitter.
     pub(super) fn report(&self, statistics: &mut StreamStatistics) {
         statistics.lost_packets = self.lost_before + self.lost_now();
-        statistics.jitter_us = self.jitter_us();
-        statistics.jitter_us_max = self.jitter_us_max.max(statistics.jitter_us);
+        statistics.jitter_us = self.jitter_us(self.state.jitter_scaled);
+        statistics.jitter_us_max = self.jitter_us_max.max(self.jitter_us(self.jitter_scaled_max));
     }
 
     /// A new numbering: `init_seq` of RFC 3550 §A.1.
@@ -122,7 +125,7 @@ impl Incoming {
         }
         let scaled = self.state.jitter_scaled;
         self.state.jitter_scaled = scaled + difference - ((scaled + 8) >> 4);
-        self.jitter_us_max = self.jitter_us_max.max(self.jitter_us());
+        self.jitter_scaled_max = self.jitter_scaled_max.max(self.state.jitter_scaled);
     }
 
     /// RFC 3550 §A.3: expected less received, of the present numbering.
@@ -134,9 +137,9 @@ impl Incoming {
         expected - i64::from(self.state.packets)
     }
 
-    fn jitter_us(&self) -> u32 {
+    fn jitter_us(&self, scaled: u32) -> u32 {
         let rate = u64::from(self.clock_rate_hz.max(1));
-        u32::try_from(u64::from(self.state.jitter_scaled >> 4) * 1_000_000 / rate).unwrap_or(u32::MAX)
+        u32::try_from(u64::from(scaled >> 4) * 1_000_000 / rate).unwrap_or(u32::MAX)
     }
 }
 
@@ -151,7 +154,8 @@ pub(super) fn count_drop(statistics: &mut StreamStatistics, reason: DropReason) 
         | DropReason::NoPartner
         | DropReason::PartnerBusy
         | DropReason::NoDestination
-        | DropReason::Unproven => &mut statistics.dropped_undeliverable,
+        | DropReason::Unproven
+        | DropReason::Late => &mut statistics.dropped_undeliverable,
     };
     *counter += 1;
 }

@@ -387,7 +387,8 @@ fn m15_wraps_jumps_gaps_reordering_and_duplicates_all_pass() {
                 _ => (),
             }
             let bytes = scene.alice.speak();
-            if scene.below(5) == 0 {
+            // What is overtaken at the very beginning of a new source has no number left.
+            if frame != 300 && scene.below(5) == 0 {
                 held.push(bytes);
                 continue;
             }
@@ -404,7 +405,7 @@ fn m15_wraps_jumps_gaps_reordering_and_duplicates_all_pass() {
         }
         let sent = scene.world.take_sent_to(scene.bob.address);
         assert_eq!(sent.len(), count);
-        assert!(sent.iter().all(|sent| sent.bytes[8..12] == sent.bytes[8..12]));
+        assert!(sent.iter().all(|one| one.bytes[8..12] == sent[0].bytes[8..12]), "one SSRC");
     }
 }
 

@@ -23,7 +23,7 @@ fn send(outgoing: &mut Outgoing, packets: impl IntoIterator<Item = RtpHeader>) -
     let start = outgoing.sent_at.map_or(Tick::ZERO, |at| at + Duration::from_millis(20));
     let packets = packets.into_iter().enumerate();
     let at = |count: usize| start + Duration::from_millis(20 * count as u64);
-    packets.map(|(count, header)| outgoing.relay(at(count), ONE, header, RATE_HZ)).collect()
+    packets.filter_map(|(count, header)| outgoing.relay(at(count), ONE, header, RATE_HZ)).collect()
 }
 
 /// Sequence numbers and timestamps relative to the first.
@@ -57,12 +57,12 @@ fn a_new_source_goes_on_without_a_gap_and_time_goes_on_by_the_clock() {
     send(&mut outgoing, [audio(1, 10, 1_000), audio(1, 11, 1_160)]);
     let last = outgoing;
     let at = Tick::from_millis(20 + 500);
-    let first = outgoing.relay(at, ONE, audio(2, 50_000, 7), RATE_HZ);
+    let first = outgoing.relay(at, ONE, audio(2, 50_000, 7), RATE_HZ).expect("it has a number");
     assert_eq!(first.sequence_number, last.sequence_number.wrapping_add(1));
     assert_eq!(first.timestamp.wrapping_sub(last.timestamp), 4_000, "half a second has passed");
     assert!(first.marker);
     assert_eq!(first.ssrc, last.ssrc);
-    let second = outgoing.relay(at, ONE, audio(2, 50_001, 167), RATE_HZ);
+    let second = outgoing.relay(at, ONE, audio(2, 50_001, 167), RATE_HZ).expect("it has a number");
     assert_eq!(relative(&[first, second]), [(0, 0), (1, 160)]);
     assert!(!second.marker);
 }
@@ -71,7 +71,8 @@ fn a_new_source_goes_on_without_a_gap_and_time_goes_on_by_the_clock() {
 fn the_same_ssrc_by_another_stream_is_another_source() {
     let mut outgoing = outgoing();
     let sent = send(&mut outgoing, [audio(1, 10, 1_000)]);
-    let next = outgoing.relay(Tick::from_millis(20), OTHER, audio(1, 500, 9_000), RATE_HZ);
+    let next =
+        outgoing.relay(Tick::from_millis(20), OTHER, audio(1, 500, 9_000), RATE_HZ).expect("it has a number");
     assert_eq!(relative(&[sent[0], next]), [(0, 0), (1, 160)]);
     assert!(next.marker);
 }
@@ -96,6 +97,23 @@ fn two_sources_that_talk_across_each_other_never_get_one_number_twice() {
     let sent = send(&mut outgoing, packets);
     let numbers: Vec<u16> = relative(&sent).iter().map(|&(number, _)| number).collect();
     assert_eq!(numbers, (0..50).collect::<Vec<u16>>());
+}
+
+#[test]
+fn what_a_new_source_sent_before_the_packet_it_began_by_has_no_number_left() {
+    let mut outgoing = outgoing();
+    // Before anything was sent all numbers are free.
+    let first = send(&mut outgoing, [audio(1, 10, 1_600), audio(1, 9, 1_440), audio(1, 11, 1_760)]);
+    assert_eq!(relative(&first), [(0, 0), (u16::MAX, 160_u32.wrapping_neg()), (1, 160)]);
+    let packets =
+        [audio(2, 501, 160), audio(2, 500, 0), audio(2, 503, 480), audio(2, 502, 320), audio(2, 500, 0)];
+    let second = send(&mut outgoing, packets);
+    let all = [&first[2..], &second].concat();
+    assert_eq!(relative(&all), [(0, 0), (1, 160), (3, 480), (2, 320)]);
+    // The first source's last packet comes again: its number is its own.
+    let again = send(&mut outgoing, [audio(1, 11, 1_760), audio(1, 10, 1_600)]);
+    assert_eq!(again[0], RtpHeader { marker: false, ..first[2] });
+    assert_eq!(again.len(), 2);
 }
 
 #[test]
@@ -130,7 +148,9 @@ fn a_pause_of_our_own_making_leaves_no_gap() {
     let mut outgoing = outgoing();
     let before = send(&mut outgoing, [audio(1, 10, 1_600)]);
     outgoing.break_off();
-    let after = outgoing.relay(Tick::from_millis(2_000), ONE, audio(1, 110, 17_600), RATE_HZ);
+    let after = outgoing
+        .relay(Tick::from_millis(2_000), ONE, audio(1, 110, 17_600), RATE_HZ)
+        .expect("it has a number");
     assert_eq!(relative(&[before[0], after]), [(0, 0), (1, 16_000)]);
     assert!(after.marker);
 }
@@ -142,7 +162,8 @@ fn a_prompt_between_two_stretches_of_relayed_audio_is_one_stream_with_them() {
     outgoing.break_off();
     let prompt =
         [outgoing.begin(Tick::from_millis(30), 8, RATE_HZ), outgoing.go_on(Tick::from_millis(50), 8, 160)];
-    let after = outgoing.relay(Tick::from_millis(75), ONE, audio(1, 13, 2_080), RATE_HZ);
+    let after =
+        outgoing.relay(Tick::from_millis(75), ONE, audio(1, 13, 2_080), RATE_HZ).expect("it has a number");
     let sent = [before[0], prompt[0], prompt[1], after];
     assert_eq!(relative(&sent), [(0, 0), (1, 240), (2, 400), (3, 600)]);
     assert_eq!(sent.map(|header| header.marker), [true, true, false, true]);
@@ -195,6 +216,59 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    /// However sources alternate and packets overtake one another: no number is ever given to two packets.
+    #[test]
+    fn no_number_is_given_twice(
+        stretches in prop::collection::vec((0..3_u32, 1..8_u16, any::<bool>(), any::<bool>()), 1..60),
+        swaps in prop::collection::vec((0..400_usize, 1..12_usize), 0..80),
+        seed in any::<u64>(),
+    ) {
+        let mut next = [5_u16, 20_000, 65_500];
+        let mut events = Vec::new();
+        for (ssrc, count, is_prompt, is_restart) in stretches {
+            if is_restart && is_prompt {
+                next[ssrc as usize] = next[ssrc as usize].wrapping_add(10_000);
+            }
+            for _ in 0..count {
+                let number = &mut next[ssrc as usize];
+                *number = number.wrapping_add(1);
+                events.push(if is_prompt && !is_restart { None } else { Some((ssrc, *number)) });
+            }
+        }
+        // Overtaking, and a copy now and then.
+        for (at, distance) in swaps {
+            let (one, other) = (at % events.len(), (at + distance) % events.len());
+            if distance == 1 {
+                events.insert(other, events[one]);
+            } else {
+                events.swap(one, other);
+            }
+        }
+        let mut outgoing = Outgoing::new(&mut Random::new(seed));
+        let mut given = std::collections::BTreeMap::new();
+        let mut was_prompt = false;
+        for (count, event) in events.into_iter().enumerate() {
+            let now = Tick::from_millis(20 * count as u64);
+            let content = event.map_or((9, count as u16), |(ssrc, number)| (ssrc, number));
+            let header = match event {
+                Some((ssrc, number)) => {
+                    let header = audio(ssrc, number, u32::from(number).wrapping_mul(160));
+                    outgoing.relay(now, ONE, header, RATE_HZ)
+                }
+                None if was_prompt => Some(outgoing.go_on(now, 0, 160)),
+                None => {
+                    outgoing.break_off();
+                    Some(outgoing.begin(now, 0, RATE_HZ))
+                }
+            };
+            was_prompt = event.is_none();
+            if let Some(header) = header {
+                let before = given.insert(header.sequence_number, content);
+                prop_assert!(before.is_none_or(|before| before == content), "{:?} and {:?}", before, content);
+            }
+        }
+    }
+
     /// However sources change: one SSRC, sequence numbers that rise by one and by what was lost, and timestamps that
     /// rise with them, never faster than the time that has passed allows.
     #[test]
@@ -213,7 +287,7 @@ proptest! {
                         source.sequence_number = source.sequence_number.wrapping_add(advance as u16);
                         source.timestamp = source.timestamp.wrapping_add(160 * advance);
                         lost_since += u16::from(skipped);
-                        let header = outgoing.relay(now, ONE, source, RATE_HZ);
+                        let header = outgoing.relay(now, ONE, source, RATE_HZ).expect("it has a number");
                         prop_assert_eq!(header.marker, !started);
                         sent.push((now, header, if started { lost_since } else { 0 }));
                         (started, lost_since) = (true, 0);
