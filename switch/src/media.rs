@@ -233,7 +233,14 @@ impl Core {
     /// The body of the INVITE to a leg called by `caller`.
     pub(crate) fn offer(&mut self, id: ChannelId, caller: ChannelId) -> Result<Option<Body>, Cause> {
         let mode = self.channels.get(&id).ok_or(Cause::DESTINATION_OUT_OF_ORDER)?.media.mode;
-        let caller_body = self.channels.get(&caller).and_then(|caller| caller.media.remote_body.clone());
+        let caller_body = self.body_to_pass_on(caller);
+        if mode != MediaMode::Default && caller_body.is_none() {
+            // A leg that still rings has no SDP of its peer to pass on: both are terminated here.
+            for side in [id, caller] {
+                self.channels.entry(side).and_modify(|channel| channel.media.mode = MediaMode::Default);
+            }
+        }
+        let mode = self.channels.get(&id).map_or(MediaMode::Default, |channel| channel.media.mode);
         let body = match mode {
             MediaMode::Bypass => caller_body,
             MediaMode::Proxy => {
@@ -260,6 +267,34 @@ impl Core {
             channel.media.local_sdp = Some(body.clone());
         }
         Ok(body.map(sdp_of))
+    }
+
+    /// The body of a channel's peer, as `bypass_media_sdp_filter` lets it pass.
+    fn filtered_body(&self, id: ChannelId) -> Option<Bytes> {
+        let channel = self.channels.get(&id)?;
+        let body = channel.media.remote_body.clone()?;
+        match channel.variables.text("bypass_media_sdp_filter") {
+            Some(filter) => sdp::filter::filter(&body, &filter).ok().or(Some(body)),
+            None => Some(body),
+        }
+    }
+
+    /// The caller's body for a leg in proxy or bypass mode. A caller that was answered before speaks one codec by now:
+    /// the next leg is offered that one only.
+    fn body_to_pass_on(&self, caller: ChannelId) -> Option<Bytes> {
+        let media = &self.channels.get(&caller)?.media;
+        let body = self.filtered_body(caller)?;
+        let answered = media.local_sdp.as_ref().filter(|_| media.mode == MediaMode::Proxy);
+        let agreed = answered
+            .and_then(|sdp| sdp::Session::parse(sdp).ok())
+            .and_then(|session| negotiation::read(&session)?.codecs.first().map(|codec| codec.codec));
+        match agreed {
+            Some(codec) => {
+                let only = format!("only({})", codec.parameters().name);
+                sdp::filter::filter(&body, &only).ok().or(Some(body))
+            }
+            None => Some(body),
+        }
     }
 
     /// The caller's codecs, unless the leg names its own: what was chosen, or all that was offered.
@@ -303,8 +338,7 @@ impl Core {
 
     /// The body of our 18x or 2xx to a caller; `from`: the leg whose SDP it passes on in proxy and bypass mode.
     pub(crate) fn answer_body(&mut self, id: ChannelId, from: Option<ChannelId>) -> Result<Body, Cause> {
-        let from_body =
-            from.and_then(|from| self.channels.get(&from)).and_then(|from| from.media.remote_body.clone());
+        let from_body = from.and_then(|from| self.filtered_body(from));
         let mode = self.channels.get(&id).ok_or(Cause::ORIGINATOR_CANCEL)?.media.mode;
         let body = match (mode, from_body) {
             (MediaMode::Bypass, Some(body)) => body,
