@@ -10,25 +10,14 @@
 use core::time::Duration;
 
 use clock::Tick;
-use dialplan::{Assignment, DialString, Group, Leg, Text};
+use dialplan::{DialString, Group, Leg};
 
 use crate::call::Call;
 use crate::{Cause, ChannelId, LogLevel, endpoints};
 
-/// How long a dial may take when nobody says.
-const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+mod settings;
 
-/// Settings that are read from the caller when the dial string does not have them.
-const COPIED_FROM_CALLER: [&str; 8] = [
-    "fail_on_single_reject",
-    "ignore_early_media",
-    "originate_continue_on_timeout",
-    "ignore_ring_ready",
-    "return_ring_ready",
-    "progress_timeout",
-    "instant_ringback",
-    "originate_timeout",
-];
+use settings::{Settings, SingleReject, exports};
 
 /// One dial in progress. Dropped before it is done, it ends every leg it called.
 pub(crate) struct Originate {
@@ -54,22 +43,12 @@ enum LegTimer {
     Progress,
 }
 
-/// What holds for the whole dial.
-struct Settings {
-    /// `<…>`, `{…}` and what was copied or exported from the caller, weakest first.
-    shared: Vec<Assignment>,
-    call_timeout: Duration,
-    progress_timeout: Option<Duration>,
-    ignore_early_media: bool,
-    ring_ready_on_early: bool,
-    ignore_ring_ready: bool,
-    continue_on_timeout: bool,
-}
-
 /// How an attempt ended.
 enum Outcome {
     Winner(ChannelId),
     Failed(Cause),
+    /// One leg's end was enough.
+    Rejected(Cause),
     TimedOut,
 }
 
@@ -90,7 +69,20 @@ impl Originate {
         for group in &thread.attempts {
             match dialling.attempt(group).await {
                 Outcome::Winner(winner) => return dialling.settle(winner),
-                Outcome::Failed(why) => cause = why,
+                Outcome::Failed(why) => {
+                    cause = why;
+                    let listed =
+                        !matches!(dialling.settings.single_reject, SingleReject::Off | SingleReject::Any);
+                    if listed && dialling.settings.single_reject.is_met_by(why) {
+                        break;
+                    }
+                }
+                Outcome::Rejected(why) => {
+                    cause = why;
+                    if dialling.settings.single_reject != SingleReject::Any {
+                        break;
+                    }
+                }
                 Outcome::TimedOut => {
                     cause = Cause::NO_ANSWER;
                     if !dialling.settings.continue_on_timeout {
@@ -153,7 +145,11 @@ impl Originate {
             }
             self.pass_on_progress();
             if !self.legs.iter().any(|leg| self.is_up(leg.id)) {
-                return Outcome::Failed(self.cause_of_legs());
+                let first = self.legs.first().map(|leg| leg.id);
+                return Outcome::Failed(self.cause_of(first));
+            }
+            if let Some(end) = self.single_reject() {
+                return Outcome::Rejected(self.cause_of(Some(end)));
             }
             let now = self.call.now().tick;
             if self.expire_legs(now) {
@@ -187,14 +183,25 @@ impl Originate {
         let _ = self.call.wait(deadline, move |core| (progress_of(core, &ids) != before).then_some(())).await;
     }
 
+    /// The leg whose end is enough to end the attempt.
+    fn single_reject(&self) -> Option<ChannelId> {
+        let rule = &self.settings.single_reject;
+        self.call
+            .channel(|channel| {
+                channel.leg_ends.iter().find(|end| rule.is_met_by(end.cause)).map(|end| end.leg)
+            })
+            .flatten()
+    }
+
     /// The first leg of the list that qualifies.
     fn winner(&self) -> Option<ChannelId> {
         let early_ok = !self.settings.ignore_early_media;
+        let ring_ok = self.settings.return_ring_ready && self.legs.len() == 1;
         self.legs.iter().map(|leg| leg.id).find(|id| {
             self.call.core(|core| {
-                core.channels
-                    .get(id)
-                    .is_some_and(|leg| leg.is_up() && (leg.answered || (early_ok && leg.early)))
+                core.channels.get(id).is_some_and(|leg| {
+                    leg.is_up() && (leg.answered || (early_ok && leg.early) || (ring_ok && leg.ringing))
+                })
             })
         })
     }
@@ -262,13 +269,13 @@ impl Originate {
     /// Ends what has not won.
     fn release(&mut self, outcome: &Outcome) {
         let cause = match outcome {
-            Outcome::Winner(_) => Cause::LOSE_RACE,
+            Outcome::Winner(_) | Outcome::Rejected(_) => Cause::LOSE_RACE,
             Outcome::TimedOut => self.forced.unwrap_or(Cause::NO_ANSWER),
             Outcome::Failed(cause) => *cause,
         };
         let kept = match outcome {
             Outcome::Winner(winner) => Some(*winner),
-            Outcome::Failed(_) | Outcome::TimedOut => None,
+            Outcome::Failed(_) | Outcome::Rejected(_) | Outcome::TimedOut => None,
         };
         for leg in self.legs.drain(..).filter(|leg| Some(leg.id) != kept) {
             self.call.core(|core| core.hangup(leg.id, cause));
@@ -279,10 +286,10 @@ impl Originate {
     fn settle(mut self, winner: ChannelId) -> Result<ChannelId, Cause> {
         let id = self.call.id;
         let settled = self.call.core(|core| {
-            if core.is_answered(winner) {
-                core.answer(id, Some(winner))
-            } else {
-                core.pre_answer(id, Some(winner))
+            match core.channels.get(&winner).map(|winner| (winner.answered, winner.early)) {
+                Some((true, _)) => core.answer(id, Some(winner)),
+                Some((false, true)) => core.pre_answer(id, Some(winner)),
+                Some((false, false)) | None => true,
             }
         });
         if !settled {
@@ -295,9 +302,9 @@ impl Originate {
         Ok(winner)
     }
 
-    /// The cause of the first leg of the list: and, so that status and cause agree, its status rules, too.
-    fn cause_of_legs(&self) -> Cause {
-        let first = self.legs.first().map(|leg| leg.id);
+    /// The cause of the leg that decides, the first of the list: and, so that status and cause agree, its status
+    /// rules, too.
+    fn cause_of(&self, first: Option<ChannelId>) -> Cause {
         let (cause, status) = self
             .call
             .channel(|channel| channel.leg_ends.iter().find(|end| Some(end.leg) == first).copied())
@@ -330,42 +337,6 @@ impl Drop for Originate {
     fn drop(&mut self) {
         for leg in self.legs.drain(..) {
             self.call.core(|core| core.hangup(leg.id, Cause::ORIGINATOR_CANCEL));
-        }
-    }
-}
-
-impl Settings {
-    fn read(call: &Call, mut shared: Vec<Assignment>) -> Settings {
-        for name in COPIED_FROM_CALLER {
-            let known = shared.iter().any(|item| item.name.eq_ignore_ascii_case(name));
-            if let (false, Some(value)) = (known, call.variable_text(name)) {
-                shared.insert(0, Assignment { name: name.to_owned(), value });
-            }
-        }
-        let text = |name: &str| {
-            shared
-                .iter()
-                .rev()
-                .find(|item| item.name.eq_ignore_ascii_case(name))
-                .map(|item| item.value.as_str())
-        };
-        let seconds = |value: Option<&str>| {
-            value.and_then(|s| s.trim().parse::<u64>().ok()).filter(|s| *s > 0).map(Duration::from_secs)
-        };
-        let is_true = |name: &str| text(name).is_some_and(dialplan::boolean::is_true);
-        let early = text("ignore_early_media").unwrap_or_default();
-        let ring_ready_on_early = early.eq_ignore_ascii_case("ring_ready");
-        let consume = early.eq_ignore_ascii_case("consume");
-        Settings {
-            call_timeout: seconds(text("originate_timeout"))
-                .or_else(|| seconds(call.variable("call_timeout").as_deref()))
-                .unwrap_or(CALL_TIMEOUT_DEFAULT),
-            progress_timeout: seconds(text("progress_timeout")),
-            ignore_early_media: dialplan::boolean::is_true(early) || ring_ready_on_early || consume,
-            ring_ready_on_early,
-            ignore_ring_ready: is_true("ignore_ring_ready"),
-            continue_on_timeout: is_true("originate_continue_on_timeout"),
-            shared,
         }
     }
 }
@@ -420,21 +391,4 @@ fn fail(call: &Call, cause: Cause) -> Cause {
         call.set("originate_disposition", cause.name());
     }
     cause
-}
-
-/// Variables the caller exports, under the names the called leg gets them by.
-fn exports(call: &Call, list_name: &str) -> Vec<Assignment> {
-    let Some(list) = call.variable(list_name) else { return Vec::new() };
-    let (delimiter, list) = match list.strip_prefix("^^") {
-        Some(rest) => (rest.chars().next().unwrap_or(','), rest.get(1..).unwrap_or_default().to_owned()),
-        None => (',', list),
-    };
-    let mut found = vec![Assignment { name: list_name.to_owned(), value: Text::trusted(list.as_str()) }];
-    for name in list.split(delimiter).map(str::trim).filter(|name| !name.is_empty()) {
-        let target = name.strip_prefix("nolocal:").or_else(|| name.strip_prefix("_nolocal_")).unwrap_or(name);
-        if let Some(value) = call.variable_text(name) {
-            found.push(Assignment { name: target.to_owned(), value });
-        }
-    }
-    found
 }
