@@ -24,13 +24,14 @@ pub struct Crosspoint {
 }
 
 /// Starts one worker and joins the phones in pairs.
-pub fn start(back_end: BackEndChoice, phones: &[SocketAddr]) -> Result<Crosspoint> {
+pub fn start(back_end: BackEndChoice, connect: bool, phones: &[SocketAddr]) -> Result<Crosspoint> {
     let settings = MediaSettings {
         addresses: vec![IpAddr::V4(Ipv4Addr::new(127, 0, 99, 1))],
         port_start: 10_000,
         port_end: 60_000,
         workers: Some(1),
         back_end,
+        connect,
         stock_per_address: 256,
         ..MediaSettings::default()
     };

@@ -97,10 +97,16 @@ fn measure(system: &str, streams: usize, time: Duration) -> Result<Sample> {
     ensure!(streams >= 2 && streams.is_multiple_of(2), "two streams make a call");
     let mut phones = Phones::new(streams)?;
     let relay: Box<dyn Relay> = match system {
-        "io_uring" => Box::new(crosspoint::start(BackEndChoice::IoUring, phones.addresses())?),
-        "mmsg" => Box::new(crosspoint::start(BackEndChoice::Mmsg, phones.addresses())?),
+        "io_uring" => Box::new(crosspoint::start(BackEndChoice::IoUring, true, phones.addresses())?),
+        "mmsg" => Box::new(crosspoint::start(BackEndChoice::Mmsg, true, phones.addresses())?),
+        "io_uring-unconnected" => {
+            Box::new(crosspoint::start(BackEndChoice::IoUring, false, phones.addresses())?)
+        }
+        "mmsg-unconnected" => Box::new(crosspoint::start(BackEndChoice::Mmsg, false, phones.addresses())?),
         "rtpengine" => Box::new(rtpengine::start(phones.addresses())?),
-        other => anyhow::bail!("unknown system {other}: io_uring, mmsg or rtpengine"),
+        other => anyhow::bail!(
+            "unknown system {other}: io_uring, mmsg (or either with -unconnected), or rtpengine"
+        ),
     };
     phones.call(relay.ports());
     phones.talk(WARM_UP)?;

@@ -18,6 +18,7 @@ use crate::address::{NAME_BYTES, read_name, write_name};
 use crate::mover::{Heard, PACKET_BYTES_MAX};
 use crate::pace::Wait;
 use crate::slot::Slot;
+use crate::socket;
 use crate::stream_table::Verdict;
 
 /// Datagrams taken from one socket in one turn: a stream sends one in 20 ms, so more is a backlog.
@@ -32,14 +33,19 @@ const ERRORS_IN_ROW_MAX: u8 = 8;
 /// How long it rests.
 const REST: Duration = Duration::from_millis(10);
 
-/// epoll's word for the wake-up descriptor; all others are slots.
+/// epoll's word for the wake-up descriptor; all others are slots,
 const WAKE: u64 = u64::MAX;
+
+/// or slots whose porch is meant.
+const PORCH: u64 = 1 << 32;
 
 /// One worker's sockets under epoll.
 pub(crate) struct Mmsg {
     epoll: OwnedFd,
     wake: OwnedFd,
     sockets: Vec<Socket>,
+    /// How many more sockets can be connected.
+    free_porches: usize,
     events: Vec<libc::epoll_event>,
     /// How many of `events` the last wait has filled.
     ready: usize,
@@ -55,11 +61,14 @@ pub(crate) struct Mmsg {
 struct Socket {
     fd: Option<OwnedFd>,
     errors_in_row: u8,
+    /// Whom it is connected to, and the second socket on which others are heard meanwhile: see `ring/receivers.rs`.
+    settled: Option<(SocketAddr, OwnedFd)>,
 }
 
 impl Mmsg {
-    /// Makes room for `slots` sockets. `wake` is an eventfd; writing to it ends a wait.
-    pub(crate) fn open(slots: u32, wake: OwnedFd) -> io::Result<Mmsg> {
+    /// Makes room for `slots` sockets, `porches` of which can be connected. `wake` is an eventfd; writing to it ends a
+    /// wait.
+    pub(crate) fn open(slots: u32, porches: usize, wake: OwnedFd) -> io::Result<Mmsg> {
         // SAFETY: no pointers.
         let epoll = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: a fresh descriptor that nobody else has.
@@ -69,6 +78,7 @@ impl Mmsg {
             epoll,
             wake,
             sockets: std::iter::repeat_with(Socket::default).take(slots as usize).collect(),
+            free_porches: porches,
             events: vec![libc::epoll_event { events: 0, u64: 0 }; SOCKETS_PER_TURN_MAX],
             ready: 0,
             batch: Batch::new(),
@@ -89,12 +99,13 @@ impl Mmsg {
         if let Err(error) = watch(&self.epoll, libc::EPOLL_CTL_ADD, fd.as_fd(), u64::from(slot.0)) {
             return Err((error, fd));
         }
-        *socket = Socket { fd: Some(fd), errors_in_row: 0 };
+        *socket = Socket { fd: Some(fd), errors_in_row: 0, settled: None };
         Ok(())
     }
 
     /// Ends a socket's receive. It comes out of [`poll_detached`](Mmsg::poll_detached). False: there is none.
     pub(crate) fn detach(&mut self, slot: Slot) -> bool {
+        self.unsettle(slot);
         let Some(fd) = self.sockets.get_mut(slot.index()).and_then(|socket| socket.fd.take()) else {
             return false;
         };
@@ -102,6 +113,30 @@ impl Mmsg {
         let _ = watch(&self.epoll, libc::EPOLL_CTL_DEL, fd.as_fd(), 0);
         self.detached.push_back((slot, fd));
         true
+    }
+
+    /// Connects a slot's socket to the only peer that counts, and goes on hearing others on its porch.
+    pub(crate) fn settle(&mut self, slot: Slot, peer: SocketAddr) {
+        self.unsettle(slot);
+        let socket = &mut self.sockets[slot.index()];
+        let Some(fd) = socket.fd.as_ref().filter(|_| self.free_porches > 0) else { return };
+        // Where no descriptor is left, or the route is gone, it works unconnected as well.
+        let Ok(porch) = socket::settle(fd.as_fd(), peer) else { return };
+        let watched = watch(&self.epoll, libc::EPOLL_CTL_ADD, porch.as_fd(), PORCH | u64::from(slot.0));
+        socket.settled = Some((peer, porch));
+        self.free_porches -= 1;
+        if watched.is_err() {
+            self.unsettle(slot);
+        }
+    }
+
+    /// Takes that back. The porch is closed first, so that the peer is always heard on the same socket.
+    pub(crate) fn unsettle(&mut self, slot: Slot) {
+        let Some(socket) = self.sockets.get_mut(slot.index()) else { return };
+        if socket.settled.take().is_some() {
+            self.free_porches += 1;
+            socket.fd.iter().for_each(|fd| socket::unsettle(fd.as_fd()));
+        }
     }
 
     /// A socket that has left.
@@ -155,7 +190,7 @@ impl Mmsg {
         for at in 0..self.ready {
             match self.events[at].u64 {
                 WAKE => self.drain_wake(),
-                slot => packets += self.take_socket(now, Slot(slot as u32), &mut relay),
+                word => packets += self.take_socket(now, word, &mut relay),
             }
         }
         packets
@@ -166,7 +201,7 @@ impl Mmsg {
         let fits = packet.len() <= PACKET_BYTES_MAX;
         if fits {
             self.batch.packets[0][..packet.len()].copy_from_slice(packet);
-            self.batch.address(0, packet.len(), to);
+            self.address(0, packet.len(), slot, to);
         }
         let fd = self.sockets.get(slot.index()).and_then(|socket| socket.fd.as_ref());
         if !fits || fd.is_none_or(|fd| self.batch.send(fd.as_fd(), 0, 1) != 1) {
@@ -177,11 +212,17 @@ impl Mmsg {
     fn take_socket(
         &mut self,
         now: Tick,
-        slot: Slot,
+        word: u64,
         relay: &mut impl FnMut(Slot, SocketAddr, Heard<'_>) -> Verdict,
     ) -> usize {
-        // An event of a socket that a command has taken out since.
-        let Some(fd) = self.sockets[slot.index()].fd.as_ref() else { return 0 };
+        let slot = Slot(word as u32);
+        let socket = &mut self.sockets[slot.index()];
+        let fd = match word & PORCH {
+            0 => socket.fd.as_ref(),
+            _ => socket.settled.as_ref().map(|(_, porch)| porch),
+        };
+        // An event of a socket that has gone since.
+        let Some(fd) = fd else { return 0 };
         let received = match self.batch.receive(fd.as_fd()) {
             Ok(received) => received,
             Err(error) => {
@@ -189,7 +230,7 @@ impl Mmsg {
                 return 0;
             }
         };
-        self.sockets[slot.index()].errors_in_row = 0;
+        socket.errors_in_row = 0;
         // Packets in a row that leave by the same socket are sent together.
         let mut run: Option<(Slot, usize)> = None;
         for at in 0..received {
@@ -220,8 +261,15 @@ impl Mmsg {
             return None;
         };
         let Verdict::Forward { slot, to } = relay(slot, from, heard) else { return None };
-        self.batch.address(at, len, to);
+        self.address(at, len, slot, to);
         Some(slot)
+    }
+
+    /// Addresses a datagram of the batch; a socket that is connected to its destination need not be told.
+    fn address(&mut self, at: usize, len: usize, slot: Slot, to: SocketAddr) {
+        let settled = self.sockets.get(slot.index()).and_then(|socket| socket.settled.as_ref());
+        let is_told = settled.is_none_or(|(peer, _)| *peer != to);
+        self.batch.address(at, len, is_told.then_some(to));
     }
 
     fn send_run(&mut self, run: Option<(Slot, usize)>, end: usize) {
@@ -330,9 +378,10 @@ impl Batch {
         (read_name(&self.names[at][..name_len]), heard, len)
     }
 
-    /// Writes the destination of a datagram that is to be sent.
-    fn address(&mut self, at: usize, len: usize, to: SocketAddr) {
-        self.headers[at].msg_hdr.msg_namelen = write_name(&mut self.names[at], to);
+    /// Writes length and destination of a datagram that is to be sent.
+    fn address(&mut self, at: usize, len: usize, to: Option<SocketAddr>) {
+        let name_len = to.map_or(0, |to| write_name(&mut self.names[at], to));
+        self.headers[at].msg_hdr.msg_namelen = name_len;
         self.vectors[at].iov_len = len;
     }
 
@@ -368,6 +417,14 @@ pub(crate) fn forbid_fragments(socket: BorrowedFd<'_>, v6: bool) -> io::Result<(
     let (at, len) = ((&raw const value).cast(), size_of_val(&value) as u32);
     // SAFETY: points at a local integer of the given length.
     checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, at, len) }).map(drop)
+}
+
+/// Lets a connected socket hear everybody again. It stays bound, and keeps what lies in it.
+pub(crate) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as u16, sa_data: [0; 14] };
+    let len = size_of_val(&nobody) as u32;
+    // SAFETY: points at a local name of the given length.
+    checked(unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, len) }).map(drop)
 }
 
 fn watch(epoll: &OwnedFd, operation: i32, fd: BorrowedFd<'_>, word: u64) -> io::Result<()> {

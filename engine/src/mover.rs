@@ -86,6 +86,22 @@ impl Mover {
         }
     }
 
+    /// Connects a slot's socket to the only peer that counts, and goes on hearing others, if there is room for that.
+    pub(crate) fn settle(&mut self, slot: Slot, peer: SocketAddr) {
+        match self {
+            Mover::Ring(ring) => ring.settle(slot, peer),
+            Mover::Mmsg(mmsg) => mmsg.settle(slot, peer),
+        }
+    }
+
+    /// Takes that back.
+    pub(crate) fn unsettle(&mut self, slot: Slot) {
+        match self {
+            Mover::Ring(ring) => ring.unsettle(slot),
+            Mover::Mmsg(mmsg) => mmsg.unsettle(slot),
+        }
+    }
+
     /// A socket that has left.
     pub(crate) fn poll_detached(&mut self) -> Option<(Slot, OwnedFd)> {
         match self {

@@ -58,6 +58,9 @@ pub struct MediaSettings {
     /// Kernel's receive buffer of each socket. The kernel doubles it and charges some 800 bytes for a small packet,
     /// so 64 KiB hold about three seconds of one stream: what comes later than that is worth nothing.
     pub receive_buffer_bytes: usize,
+    /// Whether the socket of a stream that has found its peer is connected to it: cheaper per packet, at the price of a
+    /// second descriptor on which strangers are heard. Where descriptors are short, streams do without.
+    pub connect: bool,
     /// Receive buffers of each ring; a power of two.
     pub packet_buffers: u16,
     /// Commands that may wait for a worker.
@@ -79,11 +82,21 @@ impl Default for MediaSettings {
             packets_max: 1_024,
             port_rest: Duration::from_millis(PORT_REST_MS),
             receive_buffer_bytes: 65_536,
+            connect: true,
             packet_buffers: 4_096,
             command_queue: 4_096,
             report_queue: 4_096,
         }
     }
+}
+
+/// What one worker may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Streams.
+    pub(crate) streams_max: usize,
+    /// How many of them may be connected to their peers, which takes a second descriptor.
+    pub(crate) connected_max: usize,
 }
 
 /// What is wrong with the settings.
@@ -129,11 +142,11 @@ impl MediaSettings {
         Ok(())
     }
 
-    /// These settings with as many streams as `open_files` allow. All workers' sockets together must be below the
-    /// limit; a socket for RTCP is not counted, and refused alone where it is one too many. Besides, a ring registers a
-    /// file for each slot of its table, two per stream and per port in stock, and the kernel holds the number of those
-    /// of one ring to the same limit.
-    pub(crate) fn within(&self, open_files: usize, workers: usize) -> Result<MediaSettings, SettingsError> {
+    /// What one of `workers` may have when the process may have `open_files`. All workers' sockets together must be
+    /// below the limit; a socket for RTCP is not counted, and refused alone where it is one too many. Besides, a ring
+    /// registers a file for each slot of its table, two per stream and per port in stock, and the kernel holds the
+    /// number of those of one ring to the same limit. What streams leave over is for connecting them.
+    pub(crate) fn limits(&self, open_files: usize, workers: usize) -> Result<Limits, SettingsError> {
         let stock = self.stock_per_address * self.addresses.len();
         let fixed = OTHER_FILES + workers * (OTHER_FILES_PER_WORKER + stock);
         let by_files = open_files.saturating_sub(fixed) / workers;
@@ -143,11 +156,12 @@ impl MediaSettings {
             let needed = (fixed + workers * STREAMS_MIN).max(2 * (stock + STREAMS_MIN));
             return Err(SettingsError::OpenFiles(open_files, workers, needed));
         }
-        Ok(MediaSettings { streams_max, ..self.clone() })
+        let connected_max = if self.connect { streams_max.min(by_files - streams_max) } else { 0 };
+        Ok(Limits { streams_max, connected_max })
     }
 
     /// The table of one of `workers`.
-    pub(crate) fn table(&self, worker: u16, workers: u16) -> TableSettings {
+    pub(crate) fn table(&self, worker: u16, workers: u16, limits: Limits) -> TableSettings {
         TableSettings {
             worker: WorkerId(worker),
             workers,
@@ -155,7 +169,7 @@ impl MediaSettings {
             port_start: self.port_start,
             port_end: self.port_end,
             stock_per_address: self.stock_per_address,
-            streams_max: self.streams_max,
+            streams_max: limits.streams_max,
             packets_max: self.packets_max,
             port_rest: self.port_rest,
         }
@@ -174,14 +188,19 @@ mod tests {
     #[test]
     fn the_limit_of_open_files_bounds_the_streams_and_too_low_a_limit_is_told_with_what_is_lacking() {
         let settings = MediaSettings::default();
-        let streams = |files, workers| settings.within(files, workers).map(|within| within.streams_max);
-        assert_eq!(streams(1 << 20, 4), Ok(8_192));
-        assert_eq!(streams(20_000, 1), Ok(8_192));
-        assert_eq!(streams(20_000, 4), Ok(4_930));
-        assert_eq!(streams(1_024, 1), Ok(480));
-        assert_eq!(streams(1_024, 2), Ok(410));
-        assert_eq!(streams(167, 1), Err(SettingsError::OpenFiles(167, 1, 168)));
-        assert_eq!(streams(168, 1), Ok(2));
+        let limits = |files, workers| {
+            let limits = settings.limits(files, workers)?;
+            Ok((limits.streams_max, limits.connected_max))
+        };
+        assert_eq!(limits(1 << 20, 4), Ok((8_192, 8_192)));
+        assert_eq!(limits(20_000, 1), Ok((8_192, 8_192)));
+        assert_eq!(limits(12_000, 1), Ok((5_968, 5_866)));
+        assert_eq!(limits(20_000, 4), Ok((4_930, 0)));
+        assert_eq!(limits(1_024, 1), Ok((480, 378)));
+        assert_eq!(limits(167, 1), Err(SettingsError::OpenFiles(167, 1, 168)));
+        assert_eq!(limits(168, 1), Ok((2, 0)));
+        let never = MediaSettings { connect: false, ..settings.clone() };
+        assert_eq!(never.limits(20_000, 1).map(|limits| limits.connected_max), Ok(0));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::bell::Bell;
 use crate::mmsg::Mmsg;
 use crate::mover::{BackEnd, Mover};
 use crate::ring::{Ring, RingError};
-use crate::settings::{BackEndChoice, MediaSettings, SettingsError};
+use crate::settings::{BackEndChoice, Limits, MediaSettings, SettingsError};
 use crate::stream_table::StreamTable;
 use crate::worker::{Ends, Worker};
 
@@ -154,18 +154,18 @@ pub fn start(settings: &MediaSettings, seed: u64) -> Result<Engine, EngineError>
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let workers = settings.workers.unwrap_or_else(|| cores.len().saturating_sub(1).max(1));
     settings.check(workers)?;
-    let settings = &settings.within(open_files_max(), workers)?;
+    let limits = settings.limits(open_files_max(), workers)?;
     let mut engine = Engine {
         links: Vec::with_capacity(workers),
         back_end: BackEnd::IoUring,
         fallback_reason: None,
-        streams_max: settings.streams_max,
+        streams_max: limits.streams_max,
     };
     for worker in 0..workers {
         let worker_seed = seed.wrapping_add((worker as u64).wrapping_mul(SEED_STEP));
-        let table = StreamTable::new(settings.table(worker as u16, workers as u16), worker_seed);
+        let table = StreamTable::new(settings.table(worker as u16, workers as u16, limits), worker_seed);
         let core = core_of(worker, &cores);
-        let (link, started) = start_worker(settings, table, WorkerId(worker as u16), core)?;
+        let (link, started) = start_worker((settings, limits), table, WorkerId(worker as u16), core)?;
         engine.links.push(link);
         let (back_end, refused) = started?;
         engine.back_end = back_end;
@@ -192,7 +192,7 @@ fn core_of(worker: usize, cores: &[CoreId]) -> Option<CoreId> {
 }
 
 fn start_worker(
-    settings: &MediaSettings,
+    (settings, limits): (&MediaSettings, Limits),
     table: StreamTable,
     id: WorkerId,
     core: Option<CoreId>,
@@ -206,7 +206,7 @@ fn start_worker(
     let ends = Ends { commands: commands_end, reports: reports_end, bell };
     let (tell, started) = mpsc::channel();
     let settings = settings.clone();
-    let body = move || run_worker(id, core, &settings, table, (ends, wake), &tell);
+    let body = move || run_worker(id, core, (&settings, limits), table, (ends, wake), &tell);
     let thread = std::thread::Builder::new().name(format!("media-{}", id.0)).spawn(body);
     let link = WorkerLink {
         id,
@@ -227,7 +227,7 @@ fn start_worker(
 fn run_worker(
     id: WorkerId,
     core: Option<CoreId>,
-    settings: &MediaSettings,
+    (settings, limits): (&MediaSettings, Limits),
     table: StreamTable,
     (ends, wake): (Ends, Bell),
     tell: &mpsc::Sender<Started>,
@@ -236,7 +236,7 @@ fn run_worker(
         // Unpinned is slower, not wrong.
         core_affinity::set_for_current(core);
     }
-    let (mover, started) = match open_mover(settings, table.slots_max(), wake) {
+    let (mover, started) = match open_mover(settings, (table.slots_max(), limits.connected_max), wake) {
         Ok((mover, refused)) => {
             let back_end = mover.back_end();
             (Some(mover), Ok((back_end, refused)))
@@ -255,7 +255,7 @@ fn run_worker(
 /// Opens the back end that is wanted; with `Auto`, the reason why it is not io_uring comes along.
 fn open_mover(
     settings: &MediaSettings,
-    slots: usize,
+    (slots, porches): (usize, usize),
     wake: Bell,
 ) -> Result<(Mover, Option<RingError>), EngineError> {
     let choice = settings.back_end;
@@ -263,13 +263,13 @@ fn open_mover(
     let mut refused = None;
     if choice != BackEndChoice::Mmsg {
         let wake = wake.try_clone().map_err(EngineError::Worker)?;
-        match Ring::open(slots, settings.packet_buffers, wake.into()) {
+        match Ring::open(slots, porches, settings.packet_buffers, wake.into()) {
             Ok(ring) => return Ok((Mover::Ring(ring), None)),
             Err(error) if choice == BackEndChoice::IoUring => return Err(EngineError::Ring(error)),
             Err(error) => refused = Some(error),
         }
     }
-    let mmsg = Mmsg::open(slots, wake.into()).map_err(EngineError::Mmsg)?;
+    let mmsg = Mmsg::open(slots, porches, wake.into()).map_err(EngineError::Mmsg)?;
     Ok((Mover::Mmsg(mmsg), refused))
 }
 
@@ -294,7 +294,7 @@ mod tests {
         // A ring for no file at all is refused by every kernel.
         let open = |back_end| {
             let settings = MediaSettings { back_end, ..MediaSettings::default() };
-            open_mover(&settings, 0, Bell::blocking().expect("an eventfd"))
+            open_mover(&settings, (0, 0), Bell::blocking().expect("an eventfd"))
         };
         let (mover, refused) = open(BackEndChoice::Auto).expect("the second back end");
         assert_eq!(mover.back_end(), BackEnd::Mmsg);

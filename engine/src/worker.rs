@@ -197,7 +197,8 @@ impl Worker {
                 self.mover.send(slot, to, &packet);
                 self.table.recycle(packet);
             }
-            Action::Settled { .. } | Action::Unsettled { .. } => (),
+            Action::Settled { slot, peer } => self.mover.settle(slot, peer),
+            Action::Unsettled { slot } => self.mover.unsettle(slot),
         }
     }
 

@@ -18,6 +18,7 @@ struct Rig {
     mover: Mover,
     bell: Bell,
     start: Instant,
+    left: Vec<(Slot, OwnedFd)>,
 }
 
 impl Rig {
@@ -27,19 +28,22 @@ impl Rig {
         let wake = bell.try_clone().expect("a descriptor").into();
         let mover = match back_end {
             BackEnd::IoUring => {
-                Mover::Ring(Ring::open(slots, BUFFERS, wake).expect("io_uring is permitted here"))
+                Mover::Ring(Ring::open(slots, 4, BUFFERS, wake).expect("io_uring is permitted here"))
             }
-            BackEnd::Mmsg => Mover::Mmsg(Mmsg::open(slots, wake).expect("epoll")),
+            BackEnd::Mmsg => Mover::Mmsg(Mmsg::open(slots, 4, wake).expect("epoll")),
         };
-        Rig { mover, bell, start: Instant::now() }
+        Rig { mover, bell, start: Instant::now(), left: Vec::new() }
     }
 
     /// Binds a socket in a slot.
     fn open(&mut self, slot: u32, host: &str) -> SocketAddr {
-        let any_port = SocketAddr::new(host.parse().expect("an address"), 0);
-        let socket = UdpSocket::from(socket::bind(any_port, 1 << 20).expect("a free port"));
-        let local = address(&socket);
-        self.attach(slot, socket.into());
+        // Bound by number, as the stream table does it. Another test may take the free port meanwhile.
+        let bind = || {
+            let free = address(&phone(host));
+            Some((free, socket::bind(free, 1 << 20).ok()?))
+        };
+        let (local, socket) = (0..100).find_map(|_| bind()).expect("a free port");
+        self.attach(slot, socket);
         local
     }
 
@@ -52,7 +56,9 @@ impl Rig {
         let wait = Wait { events: 1, at_most: Some(Duration::from_millis(20)) };
         self.mover.wait(wait).expect("the back end works");
         let now = Tick::ZERO + self.start.elapsed();
-        self.mover.take_with(now, relay)
+        let packets = self.mover.take_with(now, relay);
+        self.left.extend(std::iter::from_fn(|| self.mover.poll_detached()));
+        packets
     }
 
     /// Turns until `done`, and once more, so that what was forwarded is sent.
@@ -78,7 +84,7 @@ impl Rig {
         assert!(self.mover.detach(Slot(slot)), "there is one");
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some((left, socket)) = self.mover.poll_detached() {
+            if let Some((left, socket)) = self.left.pop() {
                 assert_eq!(left, Slot(slot));
                 return socket;
             }
@@ -92,7 +98,7 @@ impl Rig {
 /// permitted and not used.
 fn on_both(test: impl Fn(BackEnd)) {
     let wake = Bell::blocking().expect("an eventfd").into();
-    if Ring::open(1, BUFFERS, wake).is_ok() {
+    if Ring::open(1, 0, BUFFERS, wake).is_ok() {
         test(BackEnd::IoUring);
     }
     test(BackEnd::Mmsg);
@@ -232,7 +238,7 @@ fn a_socket_that_is_taken_out_keeps_what_it_has_not_handed_in() {
             sender.send_to(&[number], port).expect("sent");
             if number % 10 == 9 {
                 let socket = rig.detach(2, note);
-                assert_eq!(rig.mover.poll_detached().map(|(slot, _)| slot), None);
+                assert!(rig.left.is_empty());
                 sender.send_to(&[100 + number], port).expect("sent");
                 rig.turn(note);
                 rig.attach(2, socket);
@@ -254,6 +260,84 @@ fn a_detached_socket_is_the_last_of_its_port() {
             drop(rig.detach(1, drop_all));
             UdpSocket::bind(port).expect("nobody holds it");
             assert!(!rig.mover.detach(Slot(1)), "it is gone");
+        }
+    });
+}
+
+#[test]
+fn a_settled_slot_hears_and_reaches_everybody_and_loses_nothing_when_it_settles_and_unsettles() {
+    on_both(|back_end| {
+        let mut rig = Rig::on(back_end);
+        let (peer, stranger) = (phone("127.0.0.1"), phone("127.0.0.1"));
+        let local = rig.open(0, "127.0.0.1");
+        rig.turn(drop_all);
+        let (from_peer, from_stranger) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+        let echo = |slot, from, packet: Heard<'_>| {
+            assert_eq!(slot, Slot(0));
+            let Heard::Packet(packet) = packet else { panic!("cut") };
+            let heard = if from == address(&peer) { &from_peer } else { &from_stranger };
+            heard.borrow_mut().push(packet[0]);
+            Verdict::Forward { slot, to: from }
+        };
+        let mut packet = [0; 4];
+        for round in 0..100_u8 {
+            // What is sent while the socket changes lies in the kernel, and must not be lost.
+            peer.send_to(&[round], local).expect("sent");
+            match round % 4 {
+                0 | 1 => rig.mover.settle(Slot(0), address(&peer)),
+                2 => rig.mover.unsettle(Slot(0)),
+                _ => (),
+            }
+            rig.turn_until(echo, |_| from_peer.borrow().len() == usize::from(round) + 1);
+            let (len, from) = peer.recv_from(&mut packet).expect("it came back");
+            assert_eq!((&packet[..len], from), (&[round][..], local), "{back_end:?}");
+            // A stranger's packet may be lost with a porch that is closing; he is heard all the same.
+            from_stranger.borrow_mut().clear();
+            rig.turn_until(echo, |_| {
+                stranger.send_to(&[round], local).expect("sent");
+                !from_stranger.borrow().is_empty()
+            });
+        }
+        assert_eq!(*from_peer.borrow(), (0..100).collect::<Vec<u8>>(), "{back_end:?}");
+        // As the table does when the peer changes.
+        for new in [&peer, &stranger, &peer] {
+            rig.mover.unsettle(Slot(0));
+            rig.mover.settle(Slot(0), address(new));
+            from_stranger.borrow_mut().clear();
+            rig.turn_until(echo, |_| {
+                stranger.send_to(b"s", local).expect("sent");
+                !from_stranger.borrow().is_empty()
+            });
+        }
+        // Taken out while settled, it is an ordinary socket again, and the only one of its port.
+        rig.mover.settle(Slot(0), address(&peer));
+        let socket = UdpSocket::from(rig.detach(0, drop_all));
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        stranger.send_to(b"s", local).expect("sent");
+        assert_eq!(socket.recv(&mut [0; 4]).expect("it hears everybody"), 1);
+        assert!(socket.peer_addr().is_err());
+    });
+}
+
+#[test]
+fn no_more_slots_are_connected_than_there_are_porches() {
+    on_both(|back_end| {
+        let mut rig = Rig::on(back_end);
+        let peer = phone("127.0.0.1");
+        let ports: Vec<SocketAddr> = (0..6).map(|slot| rig.open(slot, "127.0.0.1")).collect();
+        for round in 0..3 {
+            (0..6).for_each(|slot| rig.mover.settle(Slot(slot), address(&peer)));
+            let heard = Cell::new(0);
+            let count = |_, _, _: Heard<'_>| {
+                heard.set(heard.get() + 1);
+                Verdict::Drop(DropReason::NoStream)
+            };
+            ports.iter().for_each(|port| assert_eq!(peer.send_to(b"all", port).expect("sent"), 3));
+            rig.turn_until(count, |_| heard.get() == 6);
+            (0..6).for_each(|slot| rig.mover.unsettle(Slot(slot)));
+            ports.iter().for_each(|port| assert_eq!(peer.send_to(b"all", port).expect("sent"), 3));
+            rig.turn_until(count, |_| heard.get() == 12);
+            assert!(rig.left.is_empty(), "{back_end:?}, round {round}");
         }
     });
 }

@@ -129,13 +129,17 @@ impl Buffers {
         (from, Heard::Packet(packet), len)
     }
 
-    /// Writes a destination in front of the packet. The results are the addresses of both, and the name's length.
-    pub(super) fn address_to(&mut self, buffer: &Buffer, to: SocketAddr) -> (*const u8, *const u8, u32) {
-        let bytes = self.bytes(buffer);
-        let (head, packet) = bytes.split_at_mut(PACKET_AT);
-        let name = head[HEADER_BYTES..].first_chunk_mut().expect("the name's field has its length");
+    /// Where the packet begins.
+    pub(super) fn packet(&mut self, buffer: &Buffer) -> *const u8 {
+        self.bytes(buffer)[PACKET_AT..].as_ptr()
+    }
+
+    /// Writes a destination in front of the packet. The result is where, and its length.
+    pub(super) fn address_to(&mut self, buffer: &Buffer, to: SocketAddr) -> (*const u8, u32) {
+        let (_, behind) = self.bytes(buffer).split_at_mut(HEADER_BYTES);
+        let name = behind.first_chunk_mut().expect("the name's field has its length");
         let name_len = write_name(name, to);
-        (packet.as_ptr(), name.as_ptr(), name_len)
+        (name.as_ptr(), name_len)
     }
 
     fn bytes(&mut self, buffer: &Buffer) -> &mut [u8] {

@@ -45,21 +45,31 @@ const WAKE_WORD_AT: usize = 256;
 
 const _: () = assert!(size_of::<libc::msghdr>() <= WAKE_WORD_AT);
 
-/// What a request was, and which socket it belongs to: travels as user data.
+/// What a request was, and which socket it belongs to. Travels as user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) kind: Kind,
-    /// Counts the sockets that the slot has had, so that nothing late is charged to the next one.
+    /// Counts the sockets that the place has had, so that nothing late is charged to the next one.
     pub(super) generation: u16,
-    pub(super) slot: Slot,
+    /// A slot, or beyond the slots the place of a porch.
+    pub(super) place: Slot,
 }
 
+/// What a request was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Receive,
     Send,
     Cancel,
     Wake,
+}
+
+/// What is received on.
+pub(super) enum Target<'a> {
+    /// A slot's socket, among the fixed files.
+    Fixed(Slot),
+    /// One that is not registered, because nothing is sent by it.
+    Socket(BorrowedFd<'a>),
 }
 
 /// A request that has ended, or a multishot receive that has brought a packet.
@@ -131,43 +141,56 @@ impl Queue {
     }
 
     /// Queues a multishot receive. False: no room.
-    pub(super) fn receive(&mut self, slot: Slot, generation: u16, poll_first: bool) -> bool {
+    pub(super) fn receive(&mut self, target: Target<'_>, ticket: Ticket) -> bool {
         let header = self.fixed.at.as_ptr().cast::<libc::msghdr>();
-        let request = opcode::RecvMsgMulti::new(Fixed(slot.0), header, GROUP)
-            .ioprio(if poll_first { POLL_FIRST } else { 0 })
-            .build();
+        let receive = match target {
+            Target::Fixed(slot) => opcode::RecvMsgMulti::new(Fixed(slot.0), header, GROUP),
+            Target::Socket(fd) => opcode::RecvMsgMulti::new(Fd(fd.as_raw_fd()), header, GROUP),
+        };
+        let request = receive.ioprio(POLL_FIRST).build().user_data(ticket.encode());
         // SAFETY: points at the shared header, which lives as long as the ring and is never written again.
-        unsafe { self.push(&request.user_data(Ticket { kind: Kind::Receive, generation, slot }.encode())) }
+        unsafe { self.push(&request) }
     }
 
-    /// Queues the end of a slot's receive. False: no room.
-    pub(super) fn cancel(&mut self, slot: Slot, generation: u16) -> bool {
-        let receive = Ticket { kind: Kind::Receive, generation, slot };
-        let request = opcode::AsyncCancel::new(receive.encode()).build();
+    /// Queues the end of a place's receive, after an enter if there is no room before it.
+    pub(super) fn cancel(&mut self, place: Slot, generation: u16) {
+        let receive = Ticket { kind: Kind::Receive, generation, place };
         let ticket = Ticket { kind: Kind::Cancel, ..receive };
+        let request = opcode::AsyncCancel::new(receive.encode()).build().user_data(ticket.encode());
         // SAFETY: points at nothing.
-        unsafe { self.push(&request.user_data(ticket.encode())) }
+        let push = |queue: &mut Queue| unsafe { queue.push(&request) };
+        if !push(self) {
+            // An error shows at the next enter, too.
+            let _ = self.enter(0, None);
+            assert!(push(self), "an enter leaves room");
+        }
     }
 
     /// Queues reading the wake-up descriptor. False: no room.
     pub(super) fn read_wake(&mut self, fd: BorrowedFd<'_>) -> bool {
         let word = self.fixed.at.as_ptr().wrapping_add(WAKE_WORD_AT);
         let request = opcode::Read::new(Fd(fd.as_raw_fd()), word, size_of::<u64>() as u32).build();
-        let ticket = Ticket { kind: Kind::Wake, generation: 0, slot: Slot(0) };
+        let ticket = Ticket { kind: Kind::Wake, generation: 0, place: Slot(0) };
         // SAFETY: the word lives as long as the ring, and nobody reads it.
         unsafe { self.push(&request.user_data(ticket.encode())) }
     }
 
-    /// Queues the sending of a packet in place. False: no room; the buffer has gone back.
-    pub(super) fn send(&mut self, socket: Ticket, buffer: Buffer, len: usize, to: SocketAddr) -> bool {
-        let (packet, name, name_len) = self.buffers.address_to(&buffer, to);
-        let request = opcode::Send::new(Fixed(socket.slot.0), packet, len as u32)
-            .flags(libc::MSG_DONTWAIT)
-            .dest_addr(name.cast())
-            .dest_addr_len(name_len)
-            .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(socket.encode());
+    /// Queues the sending of a packet in place; `None`: to the peer that the socket is connected to. False: no room;
+    /// the buffer has gone back.
+    pub(super) fn send(
+        &mut self,
+        socket: Ticket,
+        buffer: Buffer,
+        len: usize,
+        to: Option<SocketAddr>,
+    ) -> bool {
+        let packet = self.buffers.packet(&buffer);
+        let mut send = opcode::Send::new(Fixed(socket.place.0), packet, len as u32).flags(libc::MSG_DONTWAIT);
+        if let Some(to) = to {
+            let (name, name_len) = self.buffers.address_to(&buffer, to);
+            send = send.dest_addr(name.cast()).dest_addr_len(name_len);
+        }
+        let request = send.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(socket.encode());
         // SAFETY: points into `buffer`, which is kept in `leaving` until the kernel has taken the request.
         let queued = unsafe { self.push(&request) };
         if queued {
@@ -245,7 +268,7 @@ impl Ticket {
             Kind::Cancel => 3,
             Kind::Wake => 4,
         };
-        (kind << 56) | (u64::from(self.generation) << 32) | u64::from(self.slot.0)
+        (kind << 56) | (u64::from(self.generation) << 32) | u64::from(self.place.0)
     }
 
     fn decode(user_data: u64) -> Option<Ticket> {
@@ -256,7 +279,7 @@ impl Ticket {
             4 => Kind::Wake,
             _ => return None,
         };
-        Some(Ticket { kind, generation: (user_data >> 32) as u16, slot: Slot(user_data as u32) })
+        Some(Ticket { kind, generation: (user_data >> 32) as u16, place: Slot(user_data as u32) })
     }
 }
 
@@ -273,7 +296,7 @@ mod tests {
     #[test]
     fn a_ticket_survives_its_way_through_the_kernel() {
         for kind in [Kind::Receive, Kind::Send, Kind::Cancel, Kind::Wake] {
-            let ticket = Ticket { kind, generation: 0xbeef, slot: Slot(0xdead_beef) };
+            let ticket = Ticket { kind, generation: 0xbeef, place: Slot(0xdead_beef) };
             assert_eq!(Ticket::decode(ticket.encode()), Some(ticket));
         }
         assert_eq!(Ticket::decode(0), None);
