@@ -117,7 +117,9 @@ impl Session {
                 self.emit(Event::Answered { leg: self.leg, response }, out);
             }
             // The 2xx crossed our CANCEL, or came where a provisional response was to release it.
-            Stage::Calling { hangup: Some(headers) } | Stage::Cancelling { headers, .. } => {
+            Stage::Calling { hangup: Some(mut headers) } | Stage::Cancelling { mut headers, .. } => {
+                // The Reason said why an unanswered call was taken back; of an answered one it would not be true.
+                headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Reason"));
                 self.leave(headers, out);
             }
             // No INVITE of ours is in the air in these.
