@@ -153,21 +153,30 @@ impl Sockets {
     }
 
     /// Binds the listeners that are not there yet and ends those that are not named. Those that cannot be bound are
-    /// returned; all others work.
+    /// returned, and what was bound beside them for the same profile is let go: half a profile (TCP without UDP) looks
+    /// alive and answers nobody. All other profiles work.
     pub fn listen(&mut self, wanted: &[(ProfileId, ListenerSettings)]) -> Vec<BindFailure> {
         self.end_unnamed(wanted);
         self.origins.clear();
         let mut failures = Vec::new();
+        let mut failed = Vec::new();
+        let mut bound = Vec::new();
         for (profile, settings) in wanted {
             self.origins.entry(*profile).or_insert(settings.local);
             if self.listeners.iter().any(|(_, listener)| listener.id() == settings.id) {
                 continue;
             }
-            if let Err(error) = self.bind(settings) {
-                let ListenerSettings { id, local, transport, .. } = *settings;
-                failures.push(BindFailure { listener: id, local, transport, error });
+            let ListenerSettings { id, local, transport, .. } = *settings;
+            match self.bind(settings) {
+                Ok(()) => bound.push((*profile, id)),
+                Err(error) => {
+                    failed.push(*profile);
+                    failures.push(BindFailure { listener: id, local, transport, error });
+                }
             }
         }
+        bound.retain(|(profile, _)| failed.contains(profile));
+        self.end_listeners(|listener| bound.iter().any(|(_, id)| *id == listener.id()));
         failures
     }
 

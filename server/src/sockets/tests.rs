@@ -222,17 +222,23 @@ fn a_peer_that_does_not_read_is_ended_before_it_costs_memory() {
 }
 
 #[test]
-fn a_port_in_use_is_said_in_words_and_the_other_listeners_work() {
+fn a_port_in_use_is_said_in_words_and_costs_its_own_profile_only() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("binds");
     let local = taken.local_addr().expect("bound");
     let poll = Poll::new().expect("polls");
     let mut sockets = Sockets::new(poll.registry().try_clone().expect("clones"));
     let mut wanted = listeners("127.0.0.1");
     wanted[0].1.local = local;
+    let other = ListenerSettings { id: ListenerId(77), ..wanted[1].1.clone() };
+    wanted.push((ProfileId(9), other));
     let failures = sockets.listen(&wanted);
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].to_string(), format!("udp {local}: the port is in use by another program"));
-    assert_eq!(sockets.bound().map(|(id, ..)| id).collect::<Vec<_>>(), [TCP]);
+    assert_eq!(
+        sockets.bound().map(|(id, ..)| id).collect::<Vec<_>>(),
+        [ListenerId(77)],
+        "not half a profile"
+    );
     wanted[0].1.local = "192.0.2.1:5060".parse().expect("an address");
     let failures = sockets.listen(&wanted);
     assert_eq!(failures[0].to_string(), "udp 192.0.2.1:5060: this machine does not have the address");
