@@ -252,6 +252,12 @@ impl Endpoint {
         }
     }
 
+    /// Whether one of our listeners is there. Media is never sent to it, whatever SDP says: what is relayed unchanged could
+    /// be a request, and it would come from ourselves.
+    pub fn listens_at(&self, address: SocketAddr) -> bool {
+        self.profiles.listen_at(address)
+    }
+
     /// Says something to a leg's session and takes its orders. `None` when the leg is gone.
     fn tell<R>(
         &mut self,

@@ -31,7 +31,8 @@ impl Core {
         let partner = self.partner(id).and_then(|partner| self.channels.get(&partner));
         let media = &channel.media;
         let remote = media.remote.as_ref();
-        let address = remote.and_then(|remote| remote.address);
+        let told = remote.and_then(|remote| remote.address);
+        let address = told.filter(|address| !self.endpoint.listens_at(*address));
         let opaque = media.mode == MediaMode::Proxy;
         let first = media.chosen.as_ref().and_then(Chosen::first);
         StreamPlan {
@@ -83,12 +84,12 @@ impl Core {
                     .and_then(|id| self.configuration.profile(id))
                     .is_some_and(|profile| profile.rtcp_passthrough);
         let told = channel.media.remote.as_ref().and_then(|remote| remote.rtcp);
-        match address {
-            Some(rtp) if wanted => {
-                let next = SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
-                RtcpPlan::Relay { remote: told.unwrap_or(next) }
-            }
-            _ => RtcpPlan::Off,
+        let remote = address
+            .filter(|_| wanted)
+            .map(|rtp| told.unwrap_or_else(|| SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1))));
+        match remote.filter(|remote| !self.endpoint.listens_at(*remote)) {
+            Some(remote) => RtcpPlan::Relay { remote },
+            None => RtcpPlan::Off,
         }
     }
 

@@ -6,10 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+mod attackers;
 mod calls;
 mod conf;
 mod failures;
 mod harness;
+mod media_abuse;
+mod peers;
 mod perf;
 mod phones;
 mod records;

@@ -13,6 +13,9 @@ pub const ALIVE_MAX: Duration = Duration::from_secs(1);
 /// Room for what comes while a test looks elsewhere, in bytes.
 const RECEIVE_BUFFER_LEN: usize = 8 << 20;
 
+/// How long one of two ends is listened to before the other one.
+const TURN: Duration = Duration::from_millis(5);
+
 static NAMES: AtomicU32 = AtomicU32::new(1);
 
 /// A different word each time, for branches, tags and Call-IDs.
@@ -36,9 +39,9 @@ impl Peer {
 
     pub fn send(&self, to: SocketAddr, message: impl AsRef<[u8]>) {
         let message = message.as_ref();
-        self.socket.send_to(message, to).unwrap_or_else(|error| {
-            panic!("{} bytes from {} to {to}: {error}", message.len(), self.local)
-        });
+        self.socket
+            .send_to(message, to)
+            .unwrap_or_else(|error| panic!("{} bytes from {} to {to}: {error}", message.len(), self.local));
     }
 
     /// The next message if one is there, or comes within `limit`.
@@ -76,6 +79,14 @@ impl Peer {
         self.expect(&format!("a final response to {method} of {call_id}"), |message| {
             is_answer(message, call_id, method) && status(message).is_some_and(|status| status >= 200)
         })
+    }
+
+    /// Takes a call, lets it be cancelled or hung up.
+    fn answer_as_one_who_takes_calls(&self, switch: SocketAddr, request: &str, body: &str) {
+        let body = if request.starts_with("INVITE ") { body } else { "" };
+        if !request.starts_with("ACK ") && status(request).is_none() {
+            self.send(switch, response(request, "200 OK", self.local, "", body));
+        }
     }
 
     /// Waits for a request.
@@ -198,8 +209,11 @@ pub fn response(request: &str, status_line: &str, local: SocketAddr, headers: &s
             // The same tag for each response to the same request, as a proper end has it.
             let tag = header(request, "Call-ID").unwrap_or_default();
             let tag = tag.split('@').next().unwrap_or_default();
-            let tag =
-                if line.contains(";tag=") { String::new() } else { format!(";tag=t{}", tag.replace('-', "")) };
+            let tag = if line.contains(";tag=") {
+                String::new()
+            } else {
+                format!(";tag=t{}", tag.replace('-', ""))
+            };
             text += &format!("{line}{tag}\r\n");
         }
     }
@@ -273,16 +287,51 @@ impl Call {
         Call::begin(Invite::new(number, switch, caller.local, bodies[0]), switch, [caller, callee], bodies[1])
     }
 
-    /// Sends this INVITE and answers at the other end.
+    /// Sends this INVITE and answers at the other end; a refusal is a fault.
     pub fn begin(invite: Invite, switch: SocketAddr, ends: [&Peer; 2], answer: &str) -> Call {
+        Call::attempt(invite, switch, ends, answer)
+            .unwrap_or_else(|refusal| panic!("the call was refused:\n{refusal}"))
+    }
+
+    /// Sends this INVITE and answers whatever comes at the other end. An error is the final response of a refusal.
+    pub fn attempt(
+        invite: Invite,
+        switch: SocketAddr,
+        ends: [&Peer; 2],
+        answer: &str,
+    ) -> Result<Call, String> {
         let [caller, callee] = ends;
         caller.send(switch, invite.text());
-        let offer = callee.expect_request("INVITE");
-        callee.send(switch, response(&offer, "200 OK", callee.local, "", answer));
-        let answer = caller.expect_status(200, &invite.name, "INVITE");
-        caller.send(switch, invite.inside("ACK", 1, &answer));
-        callee.expect_request("ACK");
-        Call { invite, answer, offer }
+        let begun = Instant::now();
+        let mut offer = None;
+        let mut is_acknowledged = false;
+        while begun.elapsed() < ANSWER_MAX {
+            if let Some(request) = callee.receive(TURN) {
+                callee.answer_as_one_who_takes_calls(switch, &request, answer);
+                is_acknowledged |= request.starts_with("ACK ");
+                if request.starts_with("INVITE ") {
+                    offer = Some(request);
+                }
+            }
+            let Some(message) = caller.receive(TURN).filter(|m| is_answer(m, &invite.name, "INVITE")) else {
+                continue;
+            };
+            match (status(&message), offer.take()) {
+                (Some(200..300), Some(offer)) => {
+                    caller.send(switch, invite.inside("ACK", 1, &message));
+                    if !is_acknowledged {
+                        callee.expect_request("ACK");
+                    }
+                    return Ok(Call { invite, answer: message, offer });
+                }
+                (Some(300..), _) => {
+                    caller.send(switch, invite.ack_of_refusal(&message));
+                    return Err(message);
+                }
+                (_, unanswered) => offer = unanswered,
+            }
+        }
+        panic!("{}: no final response to INVITE within {ANSWER_MAX:?}", caller.local);
     }
 
     /// Where the switch takes the caller's and the callee's audio.

@@ -82,12 +82,13 @@ impl Switch {
         crate::wait::until("crosspoint to exit", STOP_MAX, || self.child.try_wait().expect("a child of ours"))
     }
 
-    /// Ends it by SIGTERM; it must exit with status 0 and must not have panicked.
-    pub fn stop(mut self) {
+    /// Ends it by SIGTERM; it must exit with status 0 and must not have panicked. Gives all that it has printed.
+    pub fn stop(mut self) -> String {
         self.signal("TERM");
         let status = self.exited();
         assert!(status.success(), "crosspoint: {status}\n{}", self.output());
         assert!(!self.output().contains("panicked at"), "a panic:\n{}", self.output());
+        self.output()
     }
 
     /// The line that says that calls can be placed: RTP ports are there, too.

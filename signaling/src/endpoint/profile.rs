@@ -92,6 +92,13 @@ impl Profiles {
     pub(super) fn of_listener(&self, listener: ListenerId) -> Option<&Profile> {
         self.listeners.get(&listener).map(|at| &self.list[*at])
     }
+
+    /// Whether a listener is bound there.
+    pub(super) fn listen_at(&self, address: SocketAddr) -> bool {
+        let (ip, port) = (address.ip().to_canonical(), address.port());
+        let mut listeners = self.list.iter().flat_map(|profile| &profile.settings.listeners);
+        listeners.any(|listener| listener.local.port() == port && listener.local.ip() == ip)
+    }
 }
 
 impl Profile {
