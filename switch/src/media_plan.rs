@@ -137,6 +137,9 @@ fn play_as(first: &SdpCodec, chosen: Option<&Chosen>) -> Option<AudioFormat> {
 /// What this leg's peer may send, and what becomes of it at the other leg.
 fn payload_map(own: &Chosen, other: &Chosen) -> PayloadMap {
     let mut map = PayloadMap::default();
+    if let Some(first) = own.first() {
+        map.set_clock_rate_hz(first.codec.parameters().clock_rate_hz);
+    }
     let same = |codec: &SdpCodec| other.codecs.iter().find(|there| there.codec == codec.codec);
     for codec in &own.codecs {
         let rule = match (same(codec), other.first()) {
