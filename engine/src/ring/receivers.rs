@@ -161,7 +161,10 @@ impl Receivers {
     /// A packet came. The result is the slot it counts for.
     pub(super) fn heard(&mut self, ticket: Ticket) -> Slot {
         let receiver = &mut self.places[ticket.place.index()];
-        debug_assert_eq!(receiver.generation, ticket.generation, "a place is closed after its last completion");
+        debug_assert_eq!(
+            receiver.generation, ticket.generation,
+            "a place is closed after its last completion"
+        );
         receiver.errors_in_row = 0;
         receiver.other.filter(|_| ticket.place.index() >= self.slots).unwrap_or(ticket.place)
     }
@@ -258,7 +261,9 @@ impl Receivers {
     fn connect(&mut self, slot: Slot) {
         let receiver = &mut self.places[slot.index()];
         let is_open = matches!(receiver.phase, Phase::Unarmed | Phase::Armed);
-        let (Some(peer), Some(socket), None) = (receiver.wanted, &receiver.socket, receiver.other) else { return };
+        let (Some(peer), Some(socket), None) = (receiver.wanted, &receiver.socket, receiver.other) else {
+            return;
+        };
         let Some(place) = self.free_porches.pop_if(|_| is_open) else { return };
         match socket::settle(socket.as_fd(), peer) {
             Ok(porch) => {

@@ -182,6 +182,7 @@ impl Phone {
             let script = leg.script.clone();
             let taken = match ack.has_sdp() {
                 true => leg.media.take_answer(ack.body, &script),
+                false if leg.state != State::Up => Ok(()), // nobody needs it any more
                 false => Err("the ACK carries no answer to our offer".to_owned()),
             };
             if let Err(why) = taken {
