@@ -1,7 +1,7 @@
 # The commands of everyday. `make` alone tells what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check
+.PHONY: help run demo test check loom miri figures
 
 help: ## Tell what there is
 	@echo "Crosspoint: a SIP back-to-back user agent and media engine."
@@ -21,3 +21,12 @@ test: ## Run all tests, the end-to-end ones with real SIPp included
 
 check: ## Everything that CI checks, tests included
 	@cargo xtask ci
+
+loom: ## Every interleaving of the queue between the planes, by loom
+	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --package link --release loom
+
+miri: ## The same queue under Miri, where there is one
+	@scripts/miri.sh
+
+figures: ## Signalling and memory, measured; relaying is cargo bench -p benches
+	@scripts/figures.sh
