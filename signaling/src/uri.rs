@@ -14,7 +14,7 @@ mod escape;
 mod host;
 
 pub(crate) use escape::encode;
-pub use escape::{encode_user, unescape};
+pub use escape::{encode_param, encode_user, unescape};
 pub(crate) use host::parse_port;
 pub use host::{Host, format_host_port, split_host_port};
 

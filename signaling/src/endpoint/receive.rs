@@ -98,7 +98,7 @@ impl Endpoint {
     /// A CANCEL whose INVITE is known (RFC 3261 §9.2): 200 whether or not it comes in time.
     fn handle_cancel(&mut self, now: Tick, source: Source, server: u64, request: Message) {
         let Some(leg) = self.servers.leg(server) else { return };
-        let tag = self.legs.get(leg.0).map(|leg| leg.session.local_tag().to_string());
+        let tag = self.servers.tag(server).map(|tag| tag.to_string());
         let tag = tag.unwrap_or_else(|| self.passing_tag(&request.call_id()));
         self.answer_in_passing(now, source, &request, &Reply::new(200), &tag);
         self.tell(leg, |session, _, out| session.handle_cancel(server, request, out));
@@ -153,6 +153,7 @@ impl Endpoint {
         let local_tag = self.random.token();
         let leg = LegId(self.legs.next_key());
         let server = self.serve((source, path), leg, key, request.clone());
+        self.servers.set_tag(server, local_tag);
         let orders = &mut self.orders;
         let session = Session::called(leg, timing, local_tag, (server, source), request, orders);
         let affinity = Affinity {

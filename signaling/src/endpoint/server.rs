@@ -15,6 +15,7 @@ use super::target::PORT;
 use super::timers::{Armed, Owner};
 use super::{Endpoint, Path};
 use crate::message::Message;
+use crate::random::Token;
 use crate::session::answer::Answer;
 use crate::transaction::{Carriage, Class, Output, ServerInvite, ServerNonInvite};
 use crate::{Method, Via};
@@ -37,6 +38,8 @@ struct Server {
     /// Where a stream's responses go when it is gone.
     fallback: SocketAddr,
     leg: LegId,
+    /// The leg's tag: responses that come after the leg has gone must have it, too (RFC 3261 §9.2).
+    tag: Option<Token>,
     key: Arc<str>,
     identity: Option<Arc<str>>,
     /// The request, until it has a final answer.
@@ -92,6 +95,17 @@ impl Servers {
     pub(super) fn leg(&self, server: u64) -> Option<LegId> {
         self.arena.get(server).map(|server| server.leg)
     }
+
+    /// The leg of a new call is not in the tables when its INVITE begins to be served.
+    pub(super) fn set_tag(&mut self, server: u64, tag: Token) {
+        if let Some(server) = self.arena.get_mut(server) {
+            server.tag = Some(tag);
+        }
+    }
+
+    pub(super) fn tag(&self, server: u64) -> Option<Token> {
+        self.arena.get(server)?.tag
+    }
 }
 
 /// What names the transaction of a request (RFC 3261 §17.2.3). An ACK and a CANCEL have the key of their INVITE.
@@ -135,12 +149,14 @@ impl Endpoint {
         let key: Arc<str> = key.into();
         let is_first = is_invite && request.to().tag().is_none();
         let identity: Option<Arc<str>> = is_first.then(|| identity(&request).into());
+        let tag = self.legs.get(leg.0).map(|leg| leg.session.local_tag());
         let server = self.servers.arena.insert(Server {
             machine,
             source,
             path,
             fallback: fallback_of(source, &request.top_via()),
             leg,
+            tag,
             key: key.clone(),
             identity: identity.clone(),
             request: Some(request),

@@ -43,6 +43,15 @@ pub fn encode_user(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// Escapes what may not stand in the name or the value of a URI parameter (RFC 3261 §25.1, `pname` and `pvalue`).
+pub fn encode_param(text: &str) -> Cow<'_, str> {
+    encode(text, |b| {
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+            || matches!(b, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
+    })
+}
+
 /// Escapes each byte of `text` that `allowed` does not allow.
 pub(crate) fn encode(text: &str, allowed: impl Fn(u8) -> bool) -> Cow<'_, str> {
     if text.bytes().all(&allowed) {

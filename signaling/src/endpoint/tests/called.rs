@@ -138,6 +138,18 @@ fn cancel_before_the_answer_gets_200_and_ends_the_invite_with_487() {
 }
 
 #[test]
+fn a_repeated_cancel_gets_the_same_tag_although_the_leg_is_gone() {
+    let mut bench = Bench::new();
+    bench.called();
+    bench.receive(&cancel());
+    let first: Vec<String> =
+        bench.sent().iter().map(|sent| sent.to().tag().unwrap_or_default().to_owned()).collect();
+    bench.receive(&cancel());
+    let again = bench.sent_one();
+    assert_eq!(first, vec![again.to().tag().expect("a tag"); 2], "of the 200 and of the 487");
+}
+
+#[test]
 fn cancel_after_the_answer_gets_200_and_changes_nothing() {
     let mut bench = Bench::new();
     let leg = bench.called();
