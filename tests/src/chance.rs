@@ -208,6 +208,8 @@ fn callee(random: &mut Random) -> Script {
         1 => OnCancel::Ignore,
         _ => OnCancel::Obey,
     };
+    // Who ignores its CANCEL refuses in the end, when nobody asks any more.
+    script.tolerates_no_ack = script.on_cancel == OnCancel::Ignore;
     let answer = ms(random.between(10, 6_000));
     let soon = When::Invite(ms(random.between(0, 300)));
     if random.chance(600) {

@@ -136,7 +136,7 @@ impl Ear {
 
     /// Places of a prompt that were heard.
     pub fn prompt(&self, number: u16) -> Vec<u32> {
-        self.places(Voice { call: number, speaker: PROMPT }, Tick::ZERO, Tick::from_nanos(u64::MAX))
+        self.places(Voice::of_prompt(number), Tick::ZERO, Tick::from_nanos(u64::MAX))
     }
 
     /// Whether anything of a voice was heard.
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::voice::Law;
 
-    const VOICE: Voice = Voice { call: 1, speaker: 0 };
+    const VOICE: Voice = Voice { call: 1, take: 0, speaker: 0 };
 
     fn heard(sequence: u16, index: u32) -> Heard {
         let timestamp = index * 160;

@@ -54,8 +54,6 @@ faults! {
     NothingRepeated = "nothing-repeated";
     /// Each INVITE that comes again is taken for another call.
     CopyTakenForNew = "copy-taken-for-new";
-    /// Each response that comes is taken twice.
-    ResponseTakenTwice = "response-taken-twice";
     /// Reason is left out.
     ReasonDropped = "reason-dropped";
     /// 486 goes out as 480.
@@ -64,8 +62,14 @@ faults! {
     WrongCause = "wrong-cause";
     /// Max-Forwards stays as it was.
     HopsNotCounted = "hops-not-counted";
-    /// The switch tells the caller's SDP version again when it has changed its offer.
+    /// Contact is left out.
     ContactLost = "contact-lost";
+    /// Headers of the caller are not passed on.
+    HeaderNotPassed = "header-not-passed";
+    /// SDP names a port where nobody listens.
+    WrongMediaPort = "wrong-media-port";
+    /// SDP does not say that audio flows one way only.
+    DirectionLost = "direction-lost";
     /// Every leg hears itself.
     LegsSwapped = "legs-swapped";
     /// Payload types go out as they came.
@@ -102,6 +106,8 @@ faults! {
     AnswerLost = "answer-lost";
     /// Records are not written.
     RecordLost = "record-lost";
+    /// Records are written twice.
+    RecordDoubled = "record-doubled";
 }
 
 impl fmt::Display for Fault {
@@ -140,6 +146,12 @@ impl Fault {
         match self {
             Fault::ReasonDropped => Some(without_line(&bytes, "Reason:")),
             Fault::ContactLost => Some(without_line(&bytes, "Contact:")),
+            Fault::HeaderNotPassed => Some(without_line(&bytes, "X-")),
+            Fault::WrongMediaPort => Some(replaced(&bytes, "m=audio 20", "m=audio 30")),
+            Fault::DirectionLost => {
+                let open = replaced(&bytes, "a=recvonly", "a=sendrecv");
+                Some(replaced(&open, "a=inactive", "a=sendrecv"))
+            }
             Fault::WrongStatus => Some(replaced(&bytes, "SIP/2.0 486 ", "SIP/2.0 480 ")),
             Fault::WrongCause => Some(replaced(&bytes, "Q.850;cause=1", "Q.850;cause=2")),
             Fault::HopsNotCounted => Some(replaced(&bytes, "Max-Forwards: 69", "Max-Forwards: 70")),
@@ -182,9 +194,7 @@ impl Fault {
     }
 }
 
-/// An ACK of a refusal goes hop by hop, under the branch of its INVITE; so its CSeq is all that tells it apart here:
-/// the switch gives it no Contact and no other Via. Only the mover knows which branches were INVITEs; it tells by marking
-/// them in `spoil_message`'s caller. Here the dialog's own sign is enough: an ACK within a dialog goes to a Contact.
+/// Whether an ACK is of a refusal: it goes where the INVITE went, while an ACK within a dialog goes to a phone's Contact.
 fn is_hop_ack(bytes: &[u8]) -> bool {
     Sip::parse(bytes).is_ok_and(|ack| !ack.uri().contains("phone"))
 }
@@ -203,7 +213,38 @@ fn without_line(bytes: &Bytes, start: &str) -> Bytes {
 
 fn replaced(bytes: &Bytes, old: &str, new: &str) -> Bytes {
     match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains(old) => Bytes::from(text.replacen(old, new, 1)),
+        Ok(text) if text.contains(old) => with_right_length(&text.replacen(old, new, 1)),
         _ => bytes.clone(),
+    }
+}
+
+/// A message whose Content-Length fits again.
+fn with_right_length(text: &str) -> Bytes {
+    let (Some((head, body)), Some(at)) = (text.split_once("\r\n\r\n"), text.find("Content-Length: ")) else {
+        return Bytes::from(text.to_owned());
+    };
+    let end = head[at..].find("\r\n").map_or(head.len(), |end| at + end);
+    Bytes::from(format!("{}Content-Length: {}{}\r\n\r\n{body}", &head[..at], body.len(), &head[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spoiled_body_has_its_length_again() {
+        let bytes = Bytes::from("SIP/2.0 200 OK\r\nContent-Length: 12\r\nX-A: 1\r\n\r\na=recvonly\r\n");
+        let spoiled = Fault::DirectionLost.spoil_message(bytes, false).unwrap();
+        assert!(spoiled.starts_with(b"SIP/2.0 200 OK\r\nContent-Length: 12\r\nX-A: 1\r\n\r\na=sendrecv"));
+        let spoiled = Fault::HeaderNotPassed.spoil_message(spoiled, false).unwrap();
+        assert!(!spoiled.windows(2).any(|window| window == b"X-"));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Fault::ALL.len());
     }
 }

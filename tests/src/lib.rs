@@ -7,6 +7,7 @@ pub mod chance;
 pub mod ear;
 pub mod fault;
 pub mod media_worker;
+pub mod model;
 pub mod network;
 pub mod phone;
 pub mod random;

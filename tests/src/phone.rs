@@ -252,7 +252,11 @@ impl Phone {
     fn hang_up(&mut self, now: Tick, leg: usize) {
         match (self.legs[leg].role, self.legs[leg].state) {
             (Role::Caller, State::Calling | State::Proceeding) => self.cancel(now, leg),
-            (Role::Callee, State::Ringing) => self.refuse(now, leg, 480, None),
+            (Role::Callee, State::Ringing) => {
+                // Perhaps nobody waits any more: who was never heard is given up without a CANCEL.
+                self.legs[leg].script.tolerates_no_ack = true;
+                self.refuse(now, leg, 480, None);
+            }
             (_, State::Answering | State::Up) => self.bye(now, leg),
             (Role::Caller, State::Cancelling | State::Ringing)
             | (Role::Callee, State::Calling | State::Proceeding | State::Cancelling)
@@ -286,11 +290,18 @@ impl Phone {
         match key {
             Key::Request(_, method) => self.request_unanswered(now, leg, method),
             Key::Answer(..) => {
+                self.miss_ack(now, leg, "a 200");
                 // RFC 3261 §13.3.1.4: the dialog stands, and the session is to be ended.
                 self.legs[leg].log.unacknowledged = true;
                 self.bye(now, leg);
             }
-            Key::Refusal(_) => {}
+            Key::Refusal(_) => self.miss_ack(now, leg, "a refusal"),
+        }
+    }
+
+    fn miss_ack(&mut self, now: Tick, leg: usize, what: &str) {
+        if self.expects_order && !self.legs[leg].script.tolerates_no_ack {
+            self.complain(now, format!("{what} without an ACK"));
         }
     }
 
@@ -337,7 +348,7 @@ impl Phone {
         let local = SocketAddr::new(self.sip.ip(), port);
         let speaker = if role == Role::Caller { crate::voice::CALLER } else { self.index as u8 + 1 };
         let take = self.legs.iter().filter(|leg| leg.number == number && leg.role == role).count();
-        let voice = Voice::of(number, speaker, take as u16);
+        let voice = Voice { call: number, take: take as u8, speaker };
         let media = media::Media::new(local, voice, &script, &mut self.random);
         let mut leg = Leg::new(role, number, script, media);
         leg.started_at = now;

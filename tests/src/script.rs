@@ -33,6 +33,8 @@ pub struct Script {
     pub silent: bool,
     /// It acknowledges a 2xx.
     pub acknowledges: bool,
+    /// It is no surprise that nobody acknowledges its final response.
+    pub tolerates_no_ack: bool,
     /// What it does when it is cancelled.
     pub on_cancel: OnCancel,
     /// Headers of its INVITE.
@@ -183,6 +185,7 @@ impl Default for Script {
             tries: true,
             silent: false,
             acknowledges: true,
+            tolerates_no_ack: false,
             on_cancel: OnCancel::Obey,
             headers: Vec::new(),
             max_forwards: 70,

@@ -17,7 +17,7 @@ use crate::media_worker::{MediaWorker, Sockets};
 use crate::network::{Network, Quality};
 use crate::phone::{Carrier, Phone};
 use crate::random::Random;
-use crate::voice::{PROMPT, Voice};
+use crate::voice::Voice;
 use crate::world::World;
 
 /// The switch's address.
@@ -285,7 +285,7 @@ fn media_addresses() -> Vec<IpAddr> {
 fn prompts() -> BTreeMap<String, Arc<Prompt>> {
     static PROMPTS: OnceLock<BTreeMap<String, Arc<Prompt>>> = OnceLock::new();
     let prompt = |number: u16| {
-        let samples = Voice { call: number, speaker: PROMPT }.samples(PROMPT_PACKETS);
+        let samples = Voice::of_prompt(number).samples(PROMPT_PACKETS);
         (format!("prompt-{number}.wav"), Arc::new(Prompt { samples }))
     };
     PROMPTS.get_or_init(|| (1..=3).map(prompt).collect()).clone()

@@ -1,7 +1,7 @@
 //! What phones say: every packet of audio names its call, its speaker and its place, and every sample is foreseeable.
 //!
-//! A packet is 160 symbols of an alphabet of sixteen G.711 codes: 4 symbols call, 1 speaker, 6 index, 3 check, then
-//! noise that the others decide. The codes are those whose magnitudes are the same numbers in µ-law and A-law (ITU-T
+//! A packet is 160 symbols of an alphabet of sixteen G.711 codes: 4 symbols call, 2 leg, 1 speaker, 6 index, 3 check,
+//! then noise that the others decide. The codes are those whose magnitudes are the same numbers in µ-law and A-law (ITU-T
 //! G.711 tables 3 and 4), so that a listener behind a transcoder knows each sample as well.
 
 use std::sync::OnceLock;
@@ -20,7 +20,7 @@ pub const PROMPT: u8 = 15;
 /// Magnitudes of the alphabet: from the upper three segments, where both laws count alike.
 const MAGNITUDES: [u8; 8] = [82, 88, 94, 100, 106, 112, 118, 124];
 
-const HEAD_SYMBOLS: usize = 14;
+const HEAD_SYMBOLS: usize = 16;
 
 /// How samples are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,10 @@ pub enum Law {
 /// One speaker of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Voice {
-    /// Number of the call, and of the leg in it; or number of the prompt.
+    /// Number of the call, or of the prompt.
     pub call: u16,
+    /// Which of the speaker's legs in this call: who is called again is another voice.
+    pub take: u8,
     /// Who of them.
     pub speaker: u8,
 }
@@ -53,18 +55,10 @@ pub enum Garbled {
     Sample(usize),
 }
 
-/// Calls that can be told apart; the rest of the number counts the legs of one phone in one call.
-pub const CALLS_MAX: u16 = 1 << 12;
-
 impl Voice {
-    /// The `take`th leg of a speaker in a call.
-    pub fn of(call: u16, speaker: u8, take: u16) -> Voice {
-        Voice { call: call % CALLS_MAX + (take % 16) * CALLS_MAX, speaker }
-    }
-
-    /// Whether it belongs to this call.
-    pub fn is_of(self, call: u16) -> bool {
-        self.call % CALLS_MAX == call
+    /// The voice of a prompt.
+    pub const fn of_prompt(number: u16) -> Voice {
+        Voice { call: number, take: 0, speaker: PROMPT }
     }
 
     /// The `index`th packet that this voice says.
@@ -80,13 +74,11 @@ impl Voice {
     }
 
     fn symbols(self, index: u32) -> [u8; SAMPLES_PER_PACKET] {
-        let key = (u64::from(self.call) << 40) | (u64::from(self.speaker) << 32) | u64::from(index);
+        let name = u64::from(self.call) << 12 | u64::from(self.take) << 4 | u64::from(self.speaker);
+        let key = name << 32 | u64::from(index);
         let mut noise = Random::new(key).fork(0x0076_6f69_6365);
         let check = noise.number();
-        let head = (u64::from(self.call) << 40)
-            | (u64::from(self.speaker) << 36)
-            | (u64::from(index & 0x00ff_ffff) << 12)
-            | (check & 0xfff);
+        let head = name << 36 | u64::from(index & 0x00ff_ffff) << 12 | check & 0xfff;
         let mut symbols = [0; SAMPLES_PER_PACKET];
         for (place, symbol) in symbols[..HEAD_SYMBOLS].iter_mut().enumerate() {
             *symbol = (head >> (4 * (HEAD_SYMBOLS - 1 - place)) & 0xf) as u8;
@@ -112,7 +104,11 @@ pub fn read(payload: &[u8], law: Law) -> Result<(Voice, u32), Garbled> {
         let symbol = symbol(*heard, law).ok_or(Garbled::Symbol(place))?;
         head = head << 4 | u64::from(symbol);
     }
-    let voice = Voice { call: (head >> 40) as u16, speaker: (head >> 36 & 0xf) as u8 };
+    let voice = Voice {
+        call: (head >> 48) as u16,
+        take: (head >> 40 & 0xff) as u8,
+        speaker: (head >> 36 & 0xf) as u8,
+    };
     let index = (head >> 12 & 0x00ff_ffff) as u32;
     let expected = voice.packet(index, law);
     if expected[..HEAD_SYMBOLS] != payload[..HEAD_SYMBOLS] {
@@ -153,7 +149,7 @@ fn level(symbol: u8) -> i16 {
 mod tests {
     use super::*;
 
-    const VOICE: Voice = Voice { call: 4_711, speaker: 3 };
+    const VOICE: Voice = Voice { call: 4_711, take: 200, speaker: 3 };
 
     #[test]
     fn a_packet_tells_call_speaker_and_place_in_both_laws() {

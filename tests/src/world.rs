@@ -75,6 +75,7 @@ pub struct Tolerance {
 struct Fate {
     sent_at: Tick,
     lost: bool,
+    doubled: bool,
     heard: u16,
 }
 

@@ -5,6 +5,7 @@ mod cancelled;
 mod failures;
 mod forks;
 mod media;
+mod outcomes;
 mod races;
 mod random;
 mod reinvites;

@@ -65,6 +65,7 @@ fn a_callee_that_answers_instead_of_being_cancelled_gets_ack_and_bye() {
 fn a_callee_that_ignores_its_cancel_is_forgotten_all_the_same() {
     let mut world = pair(5, &[]).build();
     let callee = Script { on_cancel: OnCancel::Ignore, gives_up_after: s(60), ..Script::rings() };
+    let callee = Script { tolerates_no_ack: true, ..callee }; // it refuses when nobody asks any more
     world.phones[1].expect("2000", callee);
     let call = world.call(0, "1000", Script::caller().cancels(s(1)));
     world.run();
@@ -147,7 +148,7 @@ fn a_caller_that_never_acknowledges_is_hung_up_after_64_t1() {
 #[test]
 fn a_callee_whose_200_is_never_acknowledged_hangs_up_itself() {
     let mut world = pair(14, &[("set", "hangup_after_bridge=true")]).build();
-    world.phones[1].expect("2000", Script::answers(ms(300)));
+    world.phones[1].expect("2000", Script { tolerates_no_ack: true, ..Script::answers(ms(300)) });
     let callee = world.phones[1].sip;
     world.network.lose(100, move |it| it.is_request("ACK") && it.to == callee);
     let call = world.call(0, "1000", Script::caller());

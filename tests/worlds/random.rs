@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tests::chance;
 
 /// Worlds of one run when nobody says how many.
-const WORLDS: u64 = 70;
+const WORLDS: u64 = 10_000;
 
 /// Worlds that fail before a run is given up: the first ladders say enough.
 const FAILURES_MAX: u64 = 3;

@@ -159,6 +159,17 @@ fn an_application_is_executed_from_outside_on_top_of_a_park() {
 }
 
 #[test]
+fn a_prompt_stops_when_its_call_is_sent_elsewhere() {
+    let setup = Setup::new(17).phones(1).extension("1000", &[("answer", ""), ("playback", "prompt-1.wav")]);
+    let mut world = setup.extension("1001", &[("sleep", "500")]).build();
+    world.order_after(ms(100), 0, |uuid| transfer(uuid, "1001"));
+    let call = world.call(0, "1000", Script::caller());
+    world.run();
+    let heard = world.caller(call).media.ear.prompt(1).len();
+    assert!((1..PROMPT_PACKETS as usize).contains(&heard), "{heard} packets of the prompt");
+}
+
+#[test]
 fn every_call_is_hung_up_at_once_when_all_are() {
     let mut world = three(11);
     world.phones[1].expect("2001", Script::answers(s(2)));

@@ -23,6 +23,7 @@ impl Phone {
         }
         let script = self.script_of(user(invite.uri()));
         let mut leg = self.new_leg(now, Role::Callee, number.unwrap_or(0), script);
+        leg.dialled = invite.uri().to_owned();
         leg.call_id = invite.call_id().to_owned();
         leg.remote_tag = invite.from_tag().to_owned();
         leg.remote_uri = without_tag(invite.header("From").unwrap_or_default());

@@ -116,6 +116,7 @@ pub struct Leg {
     pub started_at: Tick,
     /// Its name.
     pub call_id: String,
+    pub(super) dialled: String,
     pub(super) local_tag: String,
     pub(super) remote_tag: String,
     /// Our From without tag.
@@ -165,6 +166,7 @@ impl Leg {
             log: Log::default(),
             started_at: Tick::ZERO,
             call_id: String::new(),
+            dialled: String::new(),
             local_tag: String::new(),
             remote_tag: String::new(),
             local_uri: String::new(),
@@ -194,7 +196,7 @@ impl Leg {
             return true;
         }
         let other_end = (self.role == Role::Caller) != (voice.speaker == CALLER);
-        voice.is_of(self.number) && other_end
+        voice.call == self.number && other_end
     }
 
     /// Whether an offer of ours has no answer yet, or one that we asked for has not come (RFC 3264 §4).
@@ -221,6 +223,11 @@ impl Leg {
                 self.agenda.push((now + *after, what.clone()));
             }
         }
+    }
+
+    /// Whom the INVITE that came was for.
+    pub fn dialled(&self) -> &str {
+        &self.dialled
     }
 
     /// The value of a header of the INVITE that came.

@@ -182,7 +182,8 @@ impl Phone {
             let script = leg.script.clone();
             let taken = match ack.has_sdp() {
                 true => leg.media.take_answer(ack.body, &script),
-                false if leg.state != State::Up => Ok(()), // nobody needs it any more
+                // Nobody needs it in a call that ends; whether the BYE is on its way only an orderly network tells.
+                false if leg.state != State::Up || !self.expects_order => Ok(()),
                 false => Err("the ACK carries no answer to our offer".to_owned()),
             };
             if let Err(why) = taken {

@@ -200,8 +200,14 @@ impl World {
         }
     }
 
-    /// Between the answer and the end every packet that the network did not take is heard.
+    /// Between the answer and the end every packet that the network did not take is heard, and none is heard twice.
     fn audit_audio(&self, wrong: &mut Vec<String>) {
+        for (voice, fates) in &self.fates {
+            let twice = fates.iter().position(|fate| fate.heard > 1 && !fate.doubled);
+            wrong.extend(
+                twice.map(|place| format!("packet {place} of {voice:?} was heard twice, though sent once")),
+            );
+        }
         for call in self.calls() {
             let legs =
                 || self.phones.iter().flat_map(|phone| &phone.legs).filter(move |leg| leg.number == call);

@@ -104,7 +104,6 @@ impl World {
     fn arrive_at_switch(&mut self, listener: ListenerId, from: SocketAddr, bytes: Bytes) {
         self.turns += 1;
         let copy = match self.fault {
-            Some(Fault::ResponseTakenTwice) if bytes.starts_with(b"SIP/2.0 2") => Some(bytes.clone()),
             Some(Fault::CopyTakenForNew)
                 if bytes.starts_with(b"INVITE ") && !self.sent_before.insert(bytes.clone()) =>
             {
@@ -190,6 +189,9 @@ impl World {
         while let Some(event) = self.switch.poll_event() {
             moved = true;
             let lost = self.fault == Some(Fault::RecordLost) && matches!(event.kind, EventKind::Record(_));
+            if self.fault == Some(Fault::RecordDoubled) && matches!(event.kind, EventKind::Record(_)) {
+                self.events.push(event.clone());
+            }
             if !lost {
                 self.events.push(event);
             }
@@ -346,11 +348,12 @@ impl World {
         let Datagram { from, to, bytes, tag } = datagram;
         let now = self.now.tick;
         let (first, second) = self.network.pass(now, &Passing { from, to, bytes: &bytes });
-        if let (None, Some(tag)) = (first, tag)
+        if let Some(tag) = tag
             && let Some(fate) =
                 self.fates.get_mut(&tag.voice).and_then(|fates| fates.get_mut(tag.index as usize))
         {
-            fate.lost = true;
+            fate.lost |= first.is_none();
+            fate.doubled |= second.is_some();
         }
         if bytes.first().is_some_and(u8::is_ascii_alphabetic) {
             let fate = match (first, second) {
@@ -366,7 +369,7 @@ impl World {
     }
 
     fn note_sent(&mut self, tag: Tag) {
-        let fate = Fate { sent_at: self.now.tick, lost: false, heard: 0 };
+        let fate = Fate { sent_at: self.now.tick, lost: false, doubled: false, heard: 0 };
         match self.fates.entry(tag.voice) {
             Entry::Vacant(place) => {
                 place.insert(vec![fate]);
