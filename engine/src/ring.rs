@@ -5,6 +5,7 @@
 //! in its last moment can still leave by the other.
 
 mod buffers;
+mod probe;
 mod queue;
 mod receivers;
 

@@ -263,7 +263,8 @@ fn open_mover(
     let mut refused = None;
     if choice != BackEndChoice::Mmsg {
         let wake = wake.try_clone().map_err(EngineError::Worker)?;
-        match Ring::open(slots, porches, settings.packet_buffers, wake.into()) {
+        let ring = Ring::open(slots, porches, settings.packet_buffers, wake.into());
+        match ring.and_then(|mut ring| ring.probe().map(|()| ring)) {
             Ok(ring) => return Ok((Mover::Ring(ring), None)),
             Err(error) if choice == BackEndChoice::IoUring => return Err(EngineError::Ring(error)),
             Err(error) => refused = Some(error),
@@ -287,6 +288,12 @@ mod tests {
         assert_eq!(chosen(0, 0), None);
         assert_eq!(chosen(0, 1), Some(0));
         assert_eq!([chosen(0, 3), chosen(1, 3), chosen(2, 3)], [Some(1), Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn an_engine_can_be_given_to_another_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<Engine>();
     }
 
     #[test]
