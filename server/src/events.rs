@@ -2,7 +2,7 @@
 
 use switch::{Event, EventKind, LogLevel};
 
-use crate::logging::take_panic_place;
+use crate::logging::{one_line, take_panic_place};
 use crate::service::records::Records;
 
 /// Tells one event.
@@ -33,6 +33,7 @@ pub fn tell(event: Event, records: &mut Records) {
 
 /// A line that the dialplan or the switch wrote.
 fn tell_line(channel: &str, level: LogLevel, text: &str) {
+    let text = one_line(text);
     match level {
         LogLevel::Console | LogLevel::Alert | LogLevel::Critical | LogLevel::Error => {
             tracing::error!(channel, "{text}")

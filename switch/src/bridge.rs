@@ -1,5 +1,7 @@
 //! Two channels joined: an object that two stories wait on, owned by neither.
 
+use dialplan::Text;
+
 use crate::channel::BridgeEnd;
 use crate::core::Core;
 use crate::{BridgeId, Cause, ChannelId, EventKind};
@@ -52,7 +54,7 @@ impl Core {
             channel.had_originator |= side == called;
             channel.had_originatee |= side == caller;
             channel.stamps.bridged.get_or_insert(now);
-            channel.variables.set_str("bridge_channel", name);
+            channel.variables.set("bridge_channel", Text::network(name));
             channel.variables.set_str("bridge_uuid", uuid.as_str());
             channel.variables.set_str("signal_bond", uuid.as_str());
             channel.variables.set_str("last_bridge_to", uuid.as_str());

@@ -122,6 +122,8 @@ pub(crate) enum Replacement {
     Park,
     /// The channel ends.
     Farewell,
+    /// The story panics: for tests of the fence.
+    Broken,
 }
 
 /// An application that runs on top of the story.

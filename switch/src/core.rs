@@ -177,7 +177,8 @@ impl Core {
     pub(crate) fn live_variable(&self, channel: &Channel, name: &str) -> Option<Text> {
         match name.to_ascii_lowercase().as_str() {
             "direction" => Some(Text::trusted(if channel.inbound { "inbound" } else { "outbound" })),
-            "channel_name" => Some(Text::trusted(channel.name.as_str())),
+            // It begins with words of ours and ends with what the caller calls himself.
+            "channel_name" => Some(Text::network(channel.name.as_str())),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use signaling::{HeaderName, Message, NameAddr};
 
 use crate::Variables;
 use crate::channel::Channel;
+use crate::origin::in_brackets;
 use crate::settings::{CallerIdType, Gateway, Profile};
 
 /// Custom headers kept of one message; more are dropped.
@@ -175,14 +176,20 @@ pub(crate) fn pass_on(from: &Variables, to: &mut Variables, with_identity_kind: 
 pub(crate) fn from_of(channel: &Channel, profile: &Profile, gateway: Option<&Gateway>) -> String {
     let text = |name: &str| channel.variables.text(name);
     let number = signaling::uri::encode_user(channel.profile.caller_id_number.as_str());
-    let uri = match (text("sip_from_uri"), gateway) {
-        (Some(uri), _) => uri.trim_matches(['<', '>']).to_owned(),
+    let uri = match (channel.variables.get("sip_from_uri"), gateway) {
+        (Some(uri), _) => in_brackets(&uri),
         (None, Some(gateway)) => {
-            let user = if gateway.caller_id_in_from { &*number } else { gateway.from_user.as_str() };
+            let user = match (gateway.caller_id_in_from, gateway.from_user.as_str()) {
+                (true, _) => &*number,
+                // One that neither registers nor has a user name must call itself something.
+                (false, "") => &*profile.sdp_username,
+                (false, user) => user,
+            };
             format!("sip:{user}@{}", gateway.from_domain)
         }
         (None, None) => {
-            let host = text("sip_invite_domain").unwrap_or_else(|| profile.host.clone());
+            let host = channel.variables.get("sip_invite_domain");
+            let host = host.map_or_else(|| profile.host.clone(), |host| in_brackets(&host));
             format!("sip:{number}@{host}")
         }
     };

@@ -30,6 +30,7 @@ mod learn;
 mod media;
 mod media_plan;
 mod negotiation;
+mod origin;
 mod originate;
 mod profile;
 mod progress;

@@ -63,7 +63,7 @@ impl CallerProfile {
             "transfer_source" => self.transfer_source.clone(),
             "context" => self.context.clone(),
             "uuid" => Text::trusted(uuid.as_str()),
-            "chan_name" => Text::trusted(channel_name),
+            "chan_name" => Text::network(channel_name),
             "privacy_hide_name" => flag(self.privacy_hide_name),
             "privacy_hide_number" => flag(self.privacy_hide_number),
             "screen_bit" => flag(self.screen),

@@ -68,6 +68,7 @@ impl Stories {
                 Replacement::Route => Box::pin(stories::route(call)),
                 Replacement::Park => Box::pin(stories::park(call)),
                 Replacement::Farewell => Box::pin(stories::farewell(call)),
+                Replacement::Broken => Box::pin(async { panic!("broken on purpose") }),
             };
             self.stories.insert(id, Story { stack: vec![telling] });
         } else if let Some(beginning) = beginning {

@@ -162,6 +162,18 @@ impl Switch {
         });
     }
 
+    /// Lets the story of a channel panic, to prove that it takes no other call with it. Nothing in the program calls this;
+    /// tests do. False when there is no such channel.
+    pub fn break_story(&mut self, now: Now, uuid: &str) -> bool {
+        self.turn(now, |core| {
+            let id = core.find_uuid(uuid).filter(|id| core.channels.get(id).is_some_and(|channel| channel.is_up()));
+            if let Some(id) = id {
+                core.replace(id, Replacement::Broken);
+            }
+            id.is_some()
+        })
+    }
+
     /// Whether new calls are refused.
     pub fn is_draining(&self) -> bool {
         self.core.borrow().admission.is_draining()

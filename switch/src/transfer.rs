@@ -68,15 +68,14 @@ impl Core {
 
     /// `ext[:dialplan[:context]]`.
     pub(crate) fn transfer_to(&mut self, id: ChannelId, target: &Text) {
-        let text = target.as_str();
         let mut parts = Vec::new();
         let mut start = 0;
         for _ in 0..2 {
-            let Some(at) = text[start..].find(':') else { break };
-            parts.push(target.slice(start..start + at));
-            start += at + 1;
+            let Some(at) = target.find_syntax(b':', start) else { break };
+            parts.push(target.slice(start..at));
+            start = at + 1;
         }
-        parts.push(target.slice(start..text.len()));
+        parts.push(target.slice(start..target.len()));
         self.transfer(id, &parts[0], parts.get(1), parts.get(2));
     }
 

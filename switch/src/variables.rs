@@ -43,9 +43,10 @@ impl Variables {
         if self.entries.len() >= VARIABLES_MAX && !self.entries.contains_key(&key) {
             return;
         }
-        let value = match value.as_str().strip_prefix("ARRAY::") {
-            Some(_) => Value::Array(split_array(&value)),
-            None => Value::Scalar(value),
+        // A caller's text is never an array: its separators would come back as the operator's own.
+        let value = match value.has_syntax("ARRAY::", 0) {
+            true => Value::Array(split_array(&value)),
+            false => Value::Scalar(value),
         };
         self.entries.insert(key, Entry { name: name.to_owned(), value });
     }
@@ -172,17 +173,20 @@ fn split_index(name: &str) -> Option<(&str, usize)> {
 }
 
 fn split_array(value: &Text) -> Vec<Text> {
-    let text = value.as_str();
     let mut elements = Vec::new();
-    let mut start = "ARRAY::".len();
-    while let Some(at) = text[start..].find("|:") {
-        elements.push(value.slice(start..start + at));
-        start += at + 2;
+    let (mut start, mut from) = ("ARRAY::".len(), "ARRAY::".len());
+    while let Some(at) = value.find_syntax(b'|', from) {
+        from = at + 1;
+        if value.syntax_at(from) != Some(b':') {
+            continue;
+        }
+        elements.push(value.slice(start..at));
+        (start, from) = (at + 2, at + 2);
         if elements.len() == ARRAY_ELEMENTS_MAX {
             return elements;
         }
     }
-    elements.push(value.slice(start..text.len()));
+    elements.push(value.slice(start..value.len()));
     elements
 }
 
@@ -229,6 +233,19 @@ mod tests {
         assert_eq!(text(&variables, "b").as_deref(), Some("ARRAY::1|:two|:3"));
         variables.set_str("b[999999]", "no");
         assert_eq!(text(&variables, "b").as_deref(), Some("ARRAY::1|:two|:3"));
+    }
+
+    #[test]
+    fn a_callers_text_is_no_array_and_an_element_of_it_does_not_end() {
+        let mut variables = Variables::default();
+        variables.set("a", Text::network("ARRAY::x|:y"));
+        assert_eq!(variables.element("a", 0), None);
+        assert_eq!(variables.get("a"), Some(Text::network("ARRAY::x|:y")));
+        let mut mixed = Text::trusted("ARRAY::1|:");
+        mixed.push_network("2|:3");
+        variables.set("b", mixed);
+        assert_eq!(variables.element("b", 1), Some(Text::network("2|:3")));
+        assert_eq!(variables.element("b", 2), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod perf;
 mod phones;
 mod records;
 mod signals;
+mod sip_injection;
 mod sipp;
 mod site;
 mod switch;

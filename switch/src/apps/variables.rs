@@ -69,9 +69,8 @@ fn export_by(call: &Call, data: &Text, list_name: &str) -> Flow {
 
 /// Splits at the first `=`, or if there is none at the first `,`.
 fn split_assignment(data: &Text) -> Option<(String, Text)> {
-    let text = data.as_str();
-    let at = text.find('=').or_else(|| text.find(','))?;
-    Some((text[..at].to_owned(), data.slice(at + 1..text.len())))
+    let at = data.find_syntax(b'=', 0).or_else(|| data.find_syntax(b',', 0))?;
+    Some((data.as_str()[..at].to_owned(), data.slice(at + 1..data.len())))
 }
 
 #[cfg(test)]

@@ -1,37 +1,27 @@
 //! `sofia/PROFILE/user@host[:port][;params][^to]` and `sofia/gateway/NAME/number` (`bridge.md` §15).
 
 use dialplan::{Leg, Text};
-use signaling::uri::encode_user;
-use signaling::{Account, Invite, Transport};
+use signaling::{Account, Invite};
+
+mod target;
 
 use super::Variables;
 use crate::call::Call;
 use crate::channel::{Birth, Channel, SipLeg};
 use crate::core::Core;
 use crate::media::Media;
-use crate::settings::{Configuration, Gateway, Profile};
+use crate::origin::in_brackets;
 use crate::story::Beginning;
 use crate::{CallerProfile, Cause, ChannelId, Uuid, headers};
+use target::{Target, locate};
 
-/// Where a dial string leads.
-struct Target<'a> {
-    profile: &'a Profile,
-    gateway: Option<&'a Gateway>,
-    /// Request-URI.
-    uri: String,
-    /// What was dialled, for callee id and names.
-    number: String,
-    /// To, where it differs from the Request-URI.
-    to: Option<String>,
-    /// The next hop, where it differs from the Request-URI.
-    next_hop: Option<String>,
-    transport: Option<Transport>,
-}
+/// Bytes of a channel's name that is given from outside.
+const UUID_LEN_MAX: usize = 128;
 
 /// Creates the leg and sends its INVITE.
 pub(crate) fn dial(call: &Call, leg: &Leg, variables: &Variables<'_>) -> Result<ChannelId, Cause> {
     let configuration = call.core(|core| core.configuration.clone());
-    let target = locate(&configuration, leg.data.as_str().trim_end())?;
+    let target = locate(&configuration, &leg.data)?;
     let channel = call.core(|core| make_channel(core, call.id, &target, variables))?;
     let id = channel.id;
     call.core(|core| {
@@ -73,117 +63,6 @@ fn note_leg(core: &mut Core, caller: ChannelId, id: ChannelId) {
     }
 }
 
-fn locate<'a>(configuration: &'a Configuration, data: &str) -> Result<Target<'a>, Cause> {
-    let (first, rest) = data.split_once('/').unwrap_or((data, ""));
-    if first.eq_ignore_ascii_case("gateway") {
-        return locate_gateway(configuration, rest);
-    }
-    let profile = configuration.profile_named(first).ok_or(Cause::INVALID_PROFILE)?;
-    let (address, to) = split_to(rest);
-    if address.is_empty() {
-        return Err(Cause::INVALID_URL);
-    }
-    let bare = strip_scheme(address);
-    let (user_host, params) = bare.split_once(';').unwrap_or((bare, ""));
-    let Some((user, host)) = user_host.rsplit_once('@') else {
-        // `user%domain` and a bare user are looked up among registrations, of which there are none yet.
-        return Err(Cause::USER_NOT_REGISTERED);
-    };
-    if host.is_empty() {
-        return Err(Cause::INVALID_URL);
-    }
-    let (params, next_hop, transport) = read_params(params);
-    let user_part =
-        if address.len() == bare.len() { encode_user(user).into_owned() } else { user.to_owned() };
-    let at = if user.is_empty() { "" } else { "@" };
-    Ok(Target {
-        profile,
-        gateway: None,
-        uri: format!("sip:{user_part}{at}{host}{params}"),
-        number: user.to_owned(),
-        to: to.map(|to| to_uri(to, host)),
-        next_hop: next_hop.or_else(|| profile.outbound_proxy.clone()),
-        transport,
-    })
-}
-
-fn locate_gateway<'a>(configuration: &'a Configuration, rest: &str) -> Result<Target<'a>, Cause> {
-    let (name, destination) = rest.split_once('/').ok_or(Cause::INVALID_URL)?;
-    let name = name.rsplit("::").next().unwrap_or(name);
-    let gateway = configuration.gateway(name).ok_or(Cause::INVALID_GATEWAY)?;
-    if gateway.register {
-        return Err(Cause::GATEWAY_DOWN);
-    }
-    let profile = configuration.profile(gateway.profile).ok_or(Cause::INVALID_GATEWAY)?;
-    let (destination, to) = split_to(destination);
-    let (number, params) = destination.split_once(';').unwrap_or((destination, ""));
-    let (params, next_hop, transport) = read_params(params);
-    if transport.is_some_and(|transport| transport != gateway.transport) {
-        return Err(Cause::DESTINATION_OUT_OF_ORDER);
-    }
-    let proxy = strip_scheme(&gateway.proxy);
-    let (user, host) = match number.rsplit_once('@') {
-        Some((user, host)) => (user, host),
-        None => (number, proxy.split(';').next().unwrap_or(proxy)),
-    };
-    let transport_param = if gateway.transport == Transport::Tcp { ";transport=tcp" } else { "" };
-    Ok(Target {
-        profile,
-        uri: format!(
-            "sip:{}{}@{host}{transport_param}{params}",
-            gateway.destination_prefix,
-            encode_user(user)
-        ),
-        number: user.to_owned(),
-        to: to.map(|to| to_uri(to, host)),
-        next_hop: next_hop.or_else(|| gateway.outbound_proxy.clone()),
-        transport: Some(gateway.transport),
-        gateway: Some(gateway),
-    })
-}
-
-/// What stands behind `^` becomes the To header.
-fn split_to(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('^') {
-        Some((address, to)) => (address, Some(to).filter(|to| !to.is_empty())),
-        None => (text, None),
-    }
-}
-
-fn to_uri(to: &str, host: &str) -> String {
-    let to = strip_scheme(to);
-    if to.contains('@') { format!("sip:{to}") } else { format!("sip:{}@{host}", encode_user(to)) }
-}
-
-fn strip_scheme(text: &str) -> &str {
-    text.strip_prefix("sips:").or_else(|| text.strip_prefix("sip:")).unwrap_or(text)
-}
-
-/// Sorts URI parameters: `fs_path` is a next hop, other `fs_…` are ours, `transport` counts and stays.
-fn read_params(params: &str) -> (String, Option<String>, Option<Transport>) {
-    let (mut kept, mut next_hop, mut transport) = (String::new(), None, None);
-    for param in params.split(';').filter(|param| !param.is_empty()) {
-        let (name, value) = param.split_once('=').unwrap_or((param, ""));
-        if name.eq_ignore_ascii_case("fs_path") {
-            next_hop = Some(strip_scheme(&signaling::uri::unescape(value)).to_owned());
-            continue;
-        }
-        if name.to_ascii_lowercase().starts_with("fs_") {
-            continue;
-        }
-        if name.eq_ignore_ascii_case("transport") {
-            transport = match value.to_ascii_lowercase().as_str() {
-                "tcp" => Some(Transport::Tcp),
-                "udp" => Some(Transport::Udp),
-                _ => None,
-            };
-        }
-        kept.push(';');
-        kept.push_str(param);
-    }
-    (kept, next_hop, transport)
-}
-
 /// The called channel, with its caller id (§13) and variables, not in the tables yet.
 fn make_channel(
     core: &mut Core,
@@ -193,7 +72,10 @@ fn make_channel(
 ) -> Result<Channel, Cause> {
     let id = core.next_channel_id();
     let uuid = match variables.text("origination_uuid") {
-        Some(wanted) if core.find_uuid(wanted).is_some() => return Err(Cause::DESTINATION_OUT_OF_ORDER),
+        // It names files and stands in commands, and often a header of the caller's is taken for it.
+        Some(wanted) if !is_plain(wanted) || core.find_uuid(wanted).is_some() => {
+            return Err(Cause::DESTINATION_OUT_OF_ORDER);
+        }
         Some(wanted) => Uuid::from_text(wanted),
         None => core.random.uuid(),
     };
@@ -224,11 +106,10 @@ fn make_channel(
         ..from.profile.clone()
     };
     let own = own_variables(&from.variables, target, variables);
-    let shown = target.uri.trim_start_matches("sip:");
-    let name = variables.text("origination_channel_name").map_or_else(
-        || format!("sofia/{}/{}", target.profile.name, shown.split(';').next().unwrap_or(shown)),
-        str::to_owned,
-    );
+    let shown = target.bare_uri.trim_start_matches("sip:");
+    let name = variables
+        .text("origination_channel_name")
+        .map_or_else(|| format!("sofia/{}/{}", target.profile.name, shown), str::to_owned);
     Ok(Channel::new(Birth {
         id,
         uuid,
@@ -241,6 +122,12 @@ fn make_channel(
         max_forwards: from.max_forwards.saturating_sub(1),
         now,
     }))
+}
+
+/// Whether a name for a channel can be nothing but a name.
+fn is_plain(name: &str) -> bool {
+    (1..=UUID_LEN_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte))
 }
 
 /// The leg's variables: the gateway's, what the caller passes on, then those of the dial string.
@@ -260,7 +147,8 @@ fn own_variables(
     }
     headers::pass_on(from, &mut own, target.gateway.is_none());
     for item in variables.iter() {
-        let nested = item.value.as_str().contains("${");
+        let dollars = item.value.as_str().match_indices("${");
+        let nested = dollars.into_iter().any(|(at, _)| item.value.has_syntax("${", at));
         if !nested || variables.text("origination_nested_vars").is_some_and(dialplan::boolean::is_true) {
             own.set(&item.name, item.value.clone());
         }
@@ -284,15 +172,16 @@ fn send_invite(core: &mut Core, caller: ChannelId, id: ChannelId, target: &Targe
     let body = core.offer(id, caller)?;
     let channel = core.channels.get(&id).ok_or(Cause::DESTINATION_OUT_OF_ORDER)?;
     let text = |name: &str| channel.variables.text(name);
+    let uri = |name: &str| channel.variables.get(name).map(|uri| in_brackets(&uri));
     let from = headers::from_of(channel, target.profile, target.gateway);
-    let to = match text("sip_invite_to_uri").or_else(|| target.to.clone()) {
-        Some(uri) => format!("<{}>", uri.trim_matches(['<', '>'])),
-        None => format!("<{}>", target.uri.split(';').next().unwrap_or(&target.uri)),
+    let to = uri("sip_invite_to_uri").or_else(|| target.to.clone());
+    let to = match to {
+        Some(uri) => format!("<{uri}>"),
+        None => format!("<{}>", target.bare_uri),
     };
     let mut extra = headers::identity_of(channel, target.profile);
     extra.extend(headers::custom(&channel.variables, "sip_h_"));
-    let route: Vec<String> =
-        text("sip_route_uri").into_iter().map(|uri| format!("<{}>", uri.trim_matches(['<', '>']))).collect();
+    let route: Vec<String> = uri("sip_route_uri").into_iter().map(|uri| format!("<{uri}>")).collect();
     let credentials = target.gateway.and_then(|gateway| gateway.credentials.as_ref()).map(|own| Account {
         username: own.username.clone(),
         password: own.password.clone(),
@@ -301,7 +190,7 @@ fn send_invite(core: &mut Core, caller: ChannelId, id: ChannelId, target: &Targe
     let gateway_name = target.gateway.map(|gateway| gateway.name.clone());
     let invite = Invite {
         profile: target.profile.id,
-        request_uri: text("sip_invite_req_uri").unwrap_or_else(|| target.uri.clone()),
+        request_uri: uri("sip_invite_req_uri").unwrap_or_else(|| target.uri.clone()),
         route,
         next_hop: target.next_hop.clone(),
         transport: target.transport,
