@@ -236,3 +236,31 @@ fn a_called_leg_that_is_transferred_away_while_it_rings_is_not_lost() {
     world.run();
     assert!(world.caller(call).log.end.is_some());
 }
+
+#[test]
+fn a_story_that_panics_ends_its_own_call_and_no_other() {
+    // Each of two calls is broken in each of its legs: ringing, and talking.
+    for (which, at) in [(0, ms(200)), (1, ms(200)), (0, s(2)), (1, s(2))] {
+        let mut world = three(18);
+        world.tolerates.panics = 1;
+        let broken = world.call(0, "1000", Script::caller());
+        let other = world.call_after(ms(20), 0, "1001", Script::caller().hangs_up(s(4)));
+        world.run_until(at);
+        let (now, uuid) = (world.time(), world.switch.channels()[which].to_string());
+        assert!(world.switch.break_story(now, &uuid));
+        world.run();
+        assert_eq!(world.switch.counters().story_panics, 1);
+        let log = &world.caller(broken).log;
+        match (at > s(1), which) {
+            (false, 0) => assert_eq!(log.status, Some(480), "CRASH has no status of its own"),
+            (false, _) => assert!(log.status.is_some_and(|status| status >= 400)),
+            (true, _) => assert_eq!(log.end, Some(End::HungUpByPeer)),
+        }
+        assert!(world.is_recorded("hangup_cause", "CRASH"));
+        assert!(world.events().iter().any(|event| matches!(event.kind, switch::EventKind::Fault { .. })));
+        // The other one did not notice.
+        assert_eq!(world.caller(other).log.end, Some(End::HungUp));
+        let (caller, callee) = (world.caller(other), world.callee(other, 2));
+        assert!(callee.media.ear.places(caller.media.voice, tests::world::START, world.now()).len() > 190);
+    }
+}
