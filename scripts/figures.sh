@@ -53,7 +53,7 @@ for ((round = 1; round <= rounds; round++)); do
         answered=$(grep -o 'answered [0-9]*' "$work/perf" | head -1 | cut -d' ' -f2)
         cpu=$(grep -o '[0-9.]* µs per call' "$work/perf" | cut -d' ' -f1)
         printf '%8s %10s %14s %16s %16s\n' "$rate" "${answered:-0}/$((rate * 5))" "${cpu:--}" \
-            "$(counter retransmissions_sent)" "$(counter retransmissions_received)"
+            "$(counter retransmissions_sent | grep . || echo 0)" "$(counter retransmissions_received | grep . || echo 0)"
     done
 done
 
