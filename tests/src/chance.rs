@@ -13,7 +13,7 @@ use crate::network::Quality;
 use crate::phone::Carrier;
 use crate::random::Random;
 use crate::script::{Codec, Do, OnCancel, Script, Way, When, ms, s};
-use crate::setup::{Setup, dial, phone_address};
+use crate::setup::{Setup, dial};
 use crate::world::World;
 
 /// Phones of a random world: the first one calls.
@@ -57,6 +57,10 @@ pub fn world(seed: u64) -> World {
         .build();
     world.tolerates.breaks = true;
     world.tolerates.foreign_ssrcs = passes_on;
+    world.tells_unreachable = random.chance(500);
+    if random.chance(50) {
+        world.break_streams_after(ms(random.below(8_000)));
+    }
     for call in 0..calls {
         for phone in 1..PHONES {
             for leg in 0..3 {
@@ -161,6 +165,7 @@ fn dial_string(random: &mut Random, call: u64, carriers: &[Carrier]) -> String {
         if random.chance(80) {
             let nowhere = [
                 "error/USER_BUSY",
+                "sofia/main/1@198.51.100.99:5060",
                 "error/NO_ANSWER",
                 "sofia/main/1@nowhere.example:5060",
                 "sofia/nobody/1@1.2.3.4",
@@ -188,6 +193,7 @@ fn caller(random: &mut Random) -> Script {
     let mut script =
         Script { codecs: codecs(random), gives_up_after: s(random.between(60, 80)), ..Script::default() };
     script.talks = random.chance(500);
+    script.behind_nat = random.chance(30);
     script.acknowledges = !random.chance(20);
     if random.chance(300) {
         script = script.cancels(ms(random.below(4_000)));
@@ -202,6 +208,7 @@ fn callee(random: &mut Random) -> Script {
     let mut script =
         Script { codecs: codecs(random), gives_up_after: s(random.between(90, 110)), ..Script::default() };
     script.talks = random.chance(500);
+    script.behind_nat = random.chance(30);
     script.tries = random.chance(700);
     script.on_cancel = match random.below(10) {
         0 => OnCancel::AnswerInstead,
@@ -271,9 +278,4 @@ fn disturb(random: &mut Random, world: &mut World, workers: u16) {
         4 => world.order_after(after, 0, |_| Request::HangupAll { cause: Cause::SYSTEM_SHUTDOWN }),
         _ => world.order_quietly_after(after, which, move |uuid| Request::MoveMedia { uuid, worker }),
     }
-}
-
-/// A datagram address that nobody has, for tests that need one.
-pub fn nobody() -> std::net::SocketAddr {
-    phone_address(200, false)
 }

@@ -224,11 +224,14 @@ impl Phone {
         self.repeats.is_empty() && self.legs.iter().all(|leg| leg.state == State::Ended || leg.script.silent)
     }
 
-    /// The leg of an RTP socket.
-    pub fn leg_of_socket(&self, local: SocketAddr) -> Option<usize> {
-        let number = local.port().checked_sub(RTP_PORT_FIRST)?;
+    /// The leg that packets to an address reach.
+    pub fn leg_of_socket(&self, address: SocketAddr) -> Option<usize> {
+        if address.ip() != self.sip.ip() {
+            return None;
+        }
+        let number = address.port().checked_sub(RTP_PORT_FIRST)? % media::NAT_PORT_OFFSET;
         let leg = usize::from(number / 2);
-        (local.ip() == self.sip.ip() && number % 2 == 0 && leg < self.legs.len()).then_some(leg)
+        self.legs.get(leg).filter(|leg| leg.media.is_at(address)).map(|_| leg)
     }
 
     fn act(&mut self, now: Tick, leg: usize, what: Do) {

@@ -37,6 +37,8 @@ pub struct Script {
     pub tolerates_no_ack: bool,
     /// What it does when it is cancelled.
     pub on_cancel: OnCancel,
+    /// Its audio comes from, and arrives at, another port than its SDP says.
+    pub behind_nat: bool,
     /// Headers of its INVITE.
     pub headers: Vec<(String, String)>,
     /// Max-Forwards of its INVITE.
@@ -187,6 +189,7 @@ impl Default for Script {
             acknowledges: true,
             tolerates_no_ack: false,
             on_cancel: OnCancel::Obey,
+            behind_nat: false,
             headers: Vec::new(),
             max_forwards: 70,
             gives_up_after: s(150),

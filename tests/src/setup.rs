@@ -144,6 +144,15 @@ impl Setup {
         self
     }
 
+    /// Its configuration alone, for a reload.
+    pub fn into_configuration(mut self) -> Configuration {
+        let mut configuration = self.configuration();
+        if let Some(change) = self.change.take() {
+            change(&mut configuration);
+        }
+        configuration
+    }
+
     /// Builds it.
     pub fn build(mut self) -> World {
         let random = Random::new(self.seed);

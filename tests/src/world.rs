@@ -127,6 +127,8 @@ pub struct World {
     /// Inputs that the switch was given.
     turns: u64,
     next_call: u16,
+    /// The network tells the switch of datagrams that arrive where nobody is.
+    pub tells_unreachable: bool,
     /// What the audits let pass.
     pub tolerates: Tolerance,
     /// From here on audio is the scenario's own affair: somebody outside gave an order.
@@ -165,6 +167,7 @@ impl World {
             steps: 0,
             turns: 0,
             next_call: 1,
+            tells_unreachable: false,
             tolerates: Tolerance::default(),
             disturbed_at: None,
             busy_at: parts.now.tick,
@@ -258,6 +261,30 @@ impl World {
     /// Audio is the scenario's own affair.
     pub fn leave_audio_alone(&mut self) {
         self.disturbed_at = Some(Tick::ZERO);
+    }
+
+    /// All that was sent and said.
+    pub fn tell(&self) -> String {
+        self.ladder.tell(&self.events)
+    }
+
+    /// Every connection that stands breaks.
+    pub fn break_streams(&mut self) {
+        for stream in &mut self.streams {
+            if let Some(connection) = stream.connection.filter(|_| !stream.is_closed) {
+                self.switch.handle_closed(self.now, connection);
+            }
+            stream.is_closed = true;
+        }
+        self.settle();
+    }
+
+    /// The same after a while. Messages on their way are lost.
+    pub fn break_streams_after(&mut self, after: Duration) {
+        for phone in &mut self.phones {
+            phone.expects_order = false;
+        }
+        self.queue.push(self.now.tick + after, Happening::Break);
     }
 
     /// A word for whoever has to read what went wrong.

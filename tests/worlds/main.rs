@@ -10,6 +10,7 @@ mod races;
 mod random;
 mod reinvites;
 mod stories;
+mod strangers;
 
 use tests::{Setup, dial};
 

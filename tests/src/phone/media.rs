@@ -14,6 +14,9 @@ use crate::voice::Voice;
 /// Distance of two packets.
 const PACKET_EVERY: std::time::Duration = ms(20);
 
+/// What a NAT adds to port numbers.
+pub const NAT_PORT_OFFSET: u16 = 10_000;
+
 /// Packets of one telephone-event.
 const DIGIT_PACKETS: u32 = 3;
 
@@ -33,8 +36,10 @@ pub struct Described {
 /// Audio of one leg.
 #[derive(Clone, Debug)]
 pub struct Media {
-    /// Our RTP socket.
+    /// Our RTP socket, as our SDP names it.
     pub local: SocketAddr,
+    /// Where packets really come from.
+    outside: SocketAddr,
     /// The other side as it described itself last.
     pub remote: Option<Described>,
     /// What the other side has sent us descriptions of, in order.
@@ -67,8 +72,13 @@ pub struct Media {
 impl Media {
     /// Of a leg whose RTP socket is `local`.
     pub fn new(local: SocketAddr, voice: Voice, script: &Script, random: &mut Random) -> Media {
+        let mut outside = local;
+        if script.behind_nat {
+            outside.set_port(local.port() + NAT_PORT_OFFSET);
+        }
         Media {
             local,
+            outside,
             remote: None,
             described: Vec::new(),
             sources: Vec::new(),
@@ -182,7 +192,7 @@ impl Media {
         let payload = self.voice.packet(self.said, codec.law);
         let tag = Some(Tag { voice: self.voice, index: self.said });
         let bytes = self.packet(codec.payload_type, self.timestamp, &payload);
-        out.push(Output::Rtp { from: self.local, to, bytes, tag });
+        out.push(Output::Rtp { from: self.outside, to, bytes, tag });
         self.said += 1;
         self.timestamp = self.timestamp.wrapping_add(codec.timestamp_step);
     }
@@ -193,10 +203,15 @@ impl Media {
         for packet in 0..DIGIT_PACKETS {
             let end = if packet + 1 == DIGIT_PACKETS { 0x80 } else { 0 };
             let bytes = self.packet(payload_type, self.timestamp, &[digit, end | 10, 3, 32]);
-            out.push(Output::Rtp { from: self.local, to, bytes, tag: None });
+            out.push(Output::Rtp { from: self.outside, to, bytes, tag: None });
         }
         // Its numbers are not those of audio packets any more.
         self.timestamp = self.timestamp.wrapping_add(160);
+    }
+
+    /// Whether packets to this address reach us.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        self.outside == address
     }
 
     /// Hears a packet.

@@ -217,6 +217,9 @@ impl World {
             let callees: Vec<&Leg> = callee.collect();
             // Who was answered twice, by transfers or repeated attempts, is looked at by the scenario itself.
             let [callee] = callees.as_slice() else { continue };
+            if caller.script.behind_nat || callee.script.behind_nat {
+                continue; // its packets are strangers' until it has proved itself
+            }
             let Some((from, to)) = self.steady(caller, callee) else { continue };
             for speaker in [caller, callee] {
                 self.audit_voice(speaker, from, to, wrong);

@@ -47,6 +47,7 @@ impl World {
             Happening::Call { phone, number, to, script } => {
                 self.phones[phone].call(self.now.tick, number, &to, *script);
             }
+            Happening::Break => self.break_streams(),
             Happening::Order { which, order, disturbs } => {
                 if disturbs {
                     self.order(which, order);
@@ -99,6 +100,14 @@ impl World {
             return;
         }
         self.network.counters.unclaimed += 1;
+        let sender = self
+            .listeners
+            .iter()
+            .find(|(_, transport, local)| *transport == Transport::Udp && *local == from);
+        if let Some((listener, ..)) = sender.filter(|_| self.tells_unreachable) {
+            self.turns += 1;
+            self.switch.handle_transport_error(now, *listener, to);
+        }
     }
 
     fn arrive_at_switch(&mut self, listener: ListenerId, from: SocketAddr, bytes: Bytes) {

@@ -25,6 +25,8 @@ pub(super) enum Happening {
     Answer { ask: AskId, answer: Answer },
     /// A phone calls.
     Call { phone: usize, number: u16, to: String, script: Box<Script> },
+    /// All connections break.
+    Break,
     /// An operator orders.
     Order { which: usize, order: Box<dyn FnOnce(String) -> Request>, disturbs: bool },
 }
