@@ -524,7 +524,7 @@ impl Core {
 
 /// The SDP of a message, if it has some.
 pub(crate) fn sdp_body(message: &Message) -> Option<Bytes> {
-    (message.has_body_type(SDP) && !message.body().is_empty()).then(|| message.body().clone())
+    message.body_of_type(SDP).filter(|body| !body.is_empty())
 }
 
 pub(crate) fn sdp_of(bytes: Bytes) -> Body {

@@ -166,7 +166,9 @@ impl Switch {
     /// tests do. False when there is no such channel.
     pub fn break_story(&mut self, now: Now, uuid: &str) -> bool {
         self.turn(now, |core| {
-            let id = core.find_uuid(uuid).filter(|id| core.channels.get(id).is_some_and(|channel| channel.is_up()));
+            let id = core
+                .find_uuid(uuid)
+                .filter(|id| core.channels.get(id).is_some_and(|channel| channel.is_up()));
             if let Some(id) = id {
                 core.replace(id, Replacement::Broken);
             }
