@@ -2,6 +2,8 @@
 //!
 //! SIPp speaks properly; these need not. They know no transactions and repeat nothing, which loopback allows.
 
+#![allow(dead_code, reason = "a toolbox: each family of tests takes the tools it needs")]
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
