@@ -91,6 +91,13 @@ impl Switch {
         self.output()
     }
 
+    /// Ends it; what was still there has ended by itself within the grace, so nothing of any call was left behind.
+    pub fn stop_empty(self) -> String {
+        let said = self.stop();
+        assert!(!said.contains("hanging up what is still there"), "channels are left:\n{said}");
+        said
+    }
+
     /// The line that says that calls can be placed: RTP ports are there, too.
     fn await_ready(&mut self) {
         crate::wait::until("the line that says ready", START_MAX, || {
