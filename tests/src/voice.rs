@@ -162,7 +162,7 @@ mod tests {
     fn each_changed_sample_is_noticed() {
         for place in 0..SAMPLES_PER_PACKET {
             let mut packet = VOICE.packet(5, Law::Ulaw);
-            packet[place] = packet[place] ^ 0x80;
+            packet[place] ^= 0x80;
             assert!(read(&packet, Law::Ulaw).is_err(), "sample {place}");
         }
         assert!(read(&VOICE.packet(5, Law::Ulaw), Law::Alaw).is_err());
