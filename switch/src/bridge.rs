@@ -50,7 +50,10 @@ impl Core {
             let Some(channel) = self.channels.get_mut(&side) else { continue };
             channel.bridge = Some(id);
             channel.bridge_end = None;
-            channel.originator = None;
+            if side == called {
+                // A leg that dials while it is being dialled is still waited for by its own caller.
+                channel.originator = None;
+            }
             channel.had_originator |= side == called;
             channel.had_originatee |= side == caller;
             channel.stamps.bridged.get_or_insert(now);

@@ -31,7 +31,7 @@ impl Core {
     /// 183 with SDP to a caller; `from`: the leg whose early media it is. False when media cannot be set up.
     pub(crate) fn pre_answer(&mut self, id: ChannelId, from: Option<ChannelId>) -> bool {
         let Some(channel) = self.channels.get(&id) else { return false };
-        if !channel.inbound || channel.has_media() {
+        if !channel.is_up() || !channel.inbound || channel.has_media() {
             return channel.is_up();
         }
         let body = match self.answer_body(id, from) {
@@ -58,7 +58,7 @@ impl Core {
     /// 200 to a caller; `from`: the leg that answered. False when media cannot be set up.
     pub(crate) fn answer(&mut self, id: ChannelId, from: Option<ChannelId>) -> bool {
         let Some(channel) = self.channels.get(&id) else { return false };
-        if !channel.inbound || channel.answered {
+        if !channel.is_up() || !channel.inbound || channel.answered {
             return channel.is_up();
         }
         let had_media = channel.early;

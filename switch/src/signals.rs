@@ -177,9 +177,10 @@ impl Core {
         self.wake(id);
     }
 
-    /// Wakes whoever is calling this leg, or is joined with it.
+    /// Wakes whoever is calling this leg, and whoever is joined with it: it may be both at once, when it dials itself.
     pub(crate) fn wake_peer(&mut self, id: ChannelId) {
-        if let Some(peer) = self.peer(id) {
+        let originator = self.channels.get(&id).and_then(|channel| channel.originator);
+        for peer in [self.partner(id), originator].into_iter().flatten() {
             self.wake(peer);
         }
     }
