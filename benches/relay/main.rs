@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! cargo bench -p benches --bench relay -- [--streams 2,200,2000] [--rounds 5] [--seconds 5]
-//!                                         [--systems io_uring,mmsg,rtpengine]
+//!                                         [--systems io_uring,mmsg,rtpengine,io_uring-unconnected,…]
 //! ```
+//!
+//! On a machine that does other things at the same time, start it under `chrt -f 10`, or the delays are those of the
+//! scheduler.
 //!
 //! One system at a time relays 172-byte packets, 50 per second and stream, between phones on loopback, each with a
 //! port of its own. Phones run on the first core, the relay on the second. Rounds are interleaved (every system once,
